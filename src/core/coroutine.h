@@ -1,0 +1,81 @@
+// A coroutine: one stack, one context, and its place in the scheduler.
+//
+// The object is a slot: it lies at the top of its own stack, is made once, and
+// runs one function after another; id says which of them. Coroutines never
+// migrate between OS threads.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "core/context.h"
+#include "core/intrusive_list.h"
+#include "core/local.h"
+#include "core/sanitizer.h"
+#include "core/stack.h"
+#include "core/status.h"
+#include "core/timer.h"
+
+namespace coev {
+
+class Scheduler;
+class WaitQueue;
+
+// Work another OS thread hands to a scheduler. Pushed lock-free, run on the
+// scheduler's own thread between two turns.
+struct Message {
+  using Run = void (*)(Message& message) noexcept;
+  Message* next = nullptr;
+  Run run = nullptr;
+};
+
+enum class CoroutineState : std::uint8_t {
+  kReady,     // linked in the run queue
+  kRunning,   // the scheduler's current()
+  kParked,    // linked in one WaitQueue, or claimed and about to be ready
+  kFinished,  // in the slot pool
+};
+
+// Two words that libstdc++ keeps per OS thread about exceptions being handled.
+using ExceptionGlobals = std::array<void*, 2>;
+
+struct Coroutine;
+
+// A timer and a message that know whose they are.
+struct CoroutineTimer : Timer {
+  Coroutine* coroutine = nullptr;
+};
+struct WakeMessage : Message {
+  Coroutine* coroutine = nullptr;
+};
+
+struct Coroutine : ListLink {
+  using Entry = void (*)(void* argument);
+
+  Context context;
+  Scheduler* scheduler = nullptr;  // not owned
+  WaitQueue* queue = nullptr;      // where it is parked; not owned
+  const void* park_key = nullptr;  // whose waiter it is in a parking lot queue
+  std::uint64_t park_value = 0;    // what the waker should know: the lock's next owner
+  CoroutineTimer deadline;         // of the current park
+  WakeMessage wake;                // posts it home from another OS thread
+  Entry entry = nullptr;
+  void* argument = nullptr;
+  void* thread_state = nullptr;    // the binding's; made once a slot
+  void* owner = nullptr;           // the binding's object for the running function
+  std::uint64_t id = 0;            // 0: runs nothing
+  unsigned wait_events = 0;        // while parked on an fd: the events waited for
+  CoroutineState state = CoroutineState::kFinished;
+  Status wake_status = Status::kOk;
+  bool interrupt_pending = false;  // consumed by the interrupted operation's caller
+  std::atomic<bool> permit{false};  // an unpark that came before its park
+  Stack stack;                     // empty for the OS thread's own stack
+  LocalStorage locals;
+  ExceptionGlobals exception_globals{};
+  sanitizer::Fiber fiber;
+  Coroutine* pool_next = nullptr;  // the slot pool's list
+  Coroutine* all_next = nullptr;   // the scheduler's list of every slot it made
+};
+
+}  // namespace coev

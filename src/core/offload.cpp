@@ -1,0 +1,194 @@
+#include "core/offload.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include <cerrno>
+
+#include "core/parking_lot.h"
+#include "core/scheduler.h"
+
+namespace coev::offload {
+
+namespace {
+constexpr std::int64_t kIdleSeconds = 10;
+}
+
+struct Pool {
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t work;
+  pthread_cond_t ended;
+  Job* first = nullptr;  // FIFO
+  Job* last = nullptr;
+  std::size_t queued = 0;
+  std::size_t threads = 0;
+  std::size_t idle = 0;
+  std::size_t limit = 8;
+  bool closing = false;
+
+  Pool() noexcept {
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&work, &monotonic);
+    pthread_cond_init(&ended, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+  }
+
+  void push(Job& job) noexcept {
+    job.next_ = nullptr;
+    (last != nullptr ? last->next_ : first) = &job;
+    last = &job;
+    ++queued;
+  }
+  Job* pop() noexcept {
+    Job* job = first;
+    if (job == nullptr) return nullptr;
+    first = job->next_;
+    if (first == nullptr) last = nullptr;
+    --queued;
+    return job;
+  }
+
+  // The next job that somebody still waits for; nullptr: the thread should end.
+  // REQUIRES: the mutex is held.
+  Job* next_job() noexcept {
+    for (;;) {
+      while (Job* job = pop()) {
+        if (job->stage_ == Job::Stage::kQueued) return job;
+        job->discard();
+      }
+      if (closing || !wait_for_work()) return nullptr;
+    }
+  }
+
+  bool wait_for_work() noexcept {  // false: idle for too long
+    timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += kIdleSeconds;
+    ++idle;
+    int result = 0;
+    while (first == nullptr && !closing && result != ETIMEDOUT) {
+      result = pthread_cond_timedwait(&work, &mutex, &until);
+    }
+    --idle;
+    return first != nullptr;
+  }
+
+  void work_loop() noexcept {
+    pthread_mutex_lock(&mutex);
+    while (Job* job = next_job()) {
+      job->stage_ = Job::Stage::kRunning;
+      pthread_mutex_unlock(&mutex);
+      job->run();
+      pthread_mutex_lock(&mutex);
+      finish(*job);
+    }
+    --threads;
+    pthread_cond_broadcast(&ended);
+    pthread_mutex_unlock(&mutex);
+  }
+
+  // REQUIRES: the mutex is held.
+  void finish(Job& job) noexcept {
+    if (job.stage_ == Job::Stage::kAbandoned) {
+      job.discard();
+      return;
+    }
+    job.stage_ = Job::Stage::kDone;
+    WaitQueue& queue = parking_lot::queue_of(&job);
+    queue.lock();
+    Coroutine* caller = parking_lot::first_waiter(queue, &job);
+    if (caller != nullptr) queue.remove(*caller);
+    queue.unlock();
+    if (caller != nullptr) Scheduler::wake(*caller);
+  }
+
+  // REQUIRES: the mutex is held.
+  bool start_thread() noexcept {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t thread;
+    const auto entry = [](void* pool) -> void* {
+      static_cast<Pool*>(pool)->work_loop();
+      return nullptr;
+    };
+    const int error = pthread_create(&thread, nullptr, entry, this);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (error != 0) return false;
+    pthread_detach(thread);
+    ++threads;
+    return true;
+  }
+
+  // REQUIRES: the mutex is held.
+  bool has_thread_for_one_more() noexcept {
+    if (idle > queued || threads >= limit) return threads > 0;
+    return start_thread() || threads > 0;
+  }
+
+  // REQUIRES: the mutex is held; it is released.
+  Status run(Job& job, Deadline deadline) noexcept {
+    Scheduler& scheduler = Scheduler::get();
+    Coroutine& self = scheduler.current();
+    push(job);
+    pthread_cond_signal(&work);
+    WaitQueue& queue = parking_lot::queue_of(&job);
+    self.park_key = &job;
+    queue.lock();
+    queue.push_back(self);
+    pthread_mutex_unlock(&mutex);
+    const Status status = scheduler.park_queued(queue, deadline);
+    return status == Status::kOk ? status : abandon(job, status);
+  }
+
+  Status abandon(Job& job, Status why) noexcept {
+    pthread_mutex_lock(&mutex);
+    const bool done = job.stage_ == Job::Stage::kDone;  // it ended while we were being woken
+    if (!done) job.stage_ = Job::Stage::kAbandoned;
+    pthread_mutex_unlock(&mutex);
+    return done ? Status::kOk : why;
+  }
+
+  static Pool& instance() noexcept { return *current; }
+  static Pool* current;  // never destroyed: its threads may outlive main()
+};
+
+Pool* Pool::current = new Pool;
+
+Status run(Job& job, Deadline deadline) noexcept {
+  Pool& pool = Pool::instance();
+  pthread_mutex_lock(&pool.mutex);
+  if (!pool.has_thread_for_one_more()) {
+    pthread_mutex_unlock(&pool.mutex);
+    job.discard();
+    return Status::kNoMemory;
+  }
+  return pool.run(job, deadline);
+}
+
+void set_thread_limit(std::size_t threads) noexcept {
+  Pool& pool = Pool::instance();
+  pthread_mutex_lock(&pool.mutex);
+  pool.limit = threads;
+  pthread_mutex_unlock(&pool.mutex);
+}
+
+std::size_t thread_limit() noexcept { return Pool::instance().limit; }
+std::size_t thread_count() noexcept { return Pool::instance().threads; }
+
+void shut_down() noexcept {
+  Pool& pool = Pool::instance();
+  pthread_mutex_lock(&pool.mutex);
+  pool.closing = true;
+  pthread_cond_broadcast(&pool.work);
+  while (pool.idle > 0) pthread_cond_wait(&pool.ended, &pool.mutex);
+  pthread_mutex_unlock(&pool.mutex);
+}
+
+void forget_threads() noexcept { Pool::current = new Pool; }
+
+}  // namespace coev::offload

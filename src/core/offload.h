@@ -1,0 +1,53 @@
+// Offload: runs a function that blocks its OS thread on a small pool of real
+// threads, while the calling coroutine waits.
+//
+// Threads are started when a job finds none idle, up to a limit, and end after
+// being idle for some seconds. They block every signal. After a fork the child
+// starts with an empty pool.
+#pragma once
+
+#include <cstddef>
+
+#include "core/status.h"
+#include "core/time.h"
+
+
+namespace coev::offload {
+
+// A job lives on the heap and is shared by its caller and the pool: whoever is
+// last calls discard(). run() happens at most once, on a pool thread.
+class Job {
+ public:
+  Job() = default;
+  virtual ~Job() = default;
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+  virtual void run() noexcept = 0;
+  // Frees the job; may be called on either side.
+  virtual void discard() noexcept = 0;
+
+ private:
+  friend struct Pool;
+  enum class Stage { kQueued, kRunning, kDone, kAbandoned };
+  Stage stage_ = Stage::kQueued;  // under the pool's mutex
+  Job* next_ = nullptr;
+};
+
+// Queues `job` and waits until it has run. On kOk the caller reads the result
+// and calls discard(); on any error the job is the pool's: it is dropped if it
+// had not begun, else it goes on alone and is discarded when it ends.
+// SWITCHES: always. ERRORS: kTimedOut, kInterrupted, kNoMemory (no thread).
+Status run(Job& job, Deadline deadline) noexcept;
+
+void set_thread_limit(std::size_t threads) noexcept;  // default 8
+[[nodiscard]] std::size_t thread_limit() noexcept;
+[[nodiscard]] std::size_t thread_count() noexcept;
+
+// Ends the idle threads and waits for them. A thread whose job is still running
+// is left alone.
+void shut_down() noexcept;
+
+// In the child of a fork: the threads do not exist there.
+void forget_threads() noexcept;
+
+}  // namespace coev::offload

@@ -1,0 +1,153 @@
+#include "core/readiness.h"
+
+#include <new>
+
+#include "core/registry.h"
+#include "core/scheduler.h"
+
+namespace coev {
+namespace {
+
+// The longest waiter that waits for one of `events`.
+Coroutine* first_for(WaitQueue& waiters, unsigned events) noexcept {
+  for (Coroutine* c = waiters.first(); c != nullptr; c = waiters.next(*c)) {
+    if ((c->wait_events & events) != 0) return c;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Readiness::~Readiness() { reset(); }
+
+void Readiness::reset() noexcept { chunks_.clear(); }
+
+Readiness::Entry* Readiness::find(int fd) noexcept {
+  const auto index = static_cast<std::size_t>(fd);
+  const std::size_t chunk = index / kChunk;
+  if (fd < 0 || chunk >= chunks_.size() || chunks_[chunk] == nullptr) return nullptr;
+  return &chunks_[chunk][index % kChunk];
+}
+
+Readiness::Entry* Readiness::find_or_add(int fd) noexcept {
+  if (Entry* entry = find(fd)) return entry;
+  const std::size_t chunk = static_cast<std::size_t>(fd) / kChunk;
+  try {
+    if (chunk >= chunks_.size()) chunks_.resize(chunk + 1);
+    chunks_[chunk] = std::make_unique<Entry[]>(kChunk);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+  for (std::size_t i = 0; i < kChunk; ++i) {
+    Entry& entry = chunks_[chunk][i];
+    entry.table = this;
+    ev_init(&entry.reader, io_event);
+    ev_init(&entry.writer, io_event);
+    entry.reader.data = entry.writer.data = &entry;
+  }
+  return find(fd);
+}
+
+// libev skips the kernel when a watcher comes back unchanged, unless it was set
+// anew: that is the difference between a kept and an unowned registration.
+void Readiness::watch(ev_io& watcher, int fd, unsigned event, bool kept) noexcept {
+  if (ev_is_active(&watcher)) {
+    if (kept) return;
+    ev_io_stop(loop_.native(), &watcher);
+  }
+  ev_io_set(&watcher, fd, static_cast<int>(event));
+  ev_io_start(loop_.native(), &watcher);
+}
+
+void Readiness::stop_unused(Entry& entry) noexcept {
+  if (first_for(entry.waiters, kReadable) == nullptr) ev_io_stop(loop_.native(), &entry.reader);
+  if (first_for(entry.waiters, kWritable) == nullptr) ev_io_stop(loop_.native(), &entry.writer);
+}
+
+Status Readiness::wait(int fd, unsigned events, Deadline deadline, const void* owner,
+                       unsigned* ready) noexcept {
+  scheduler_.run_messages();  // a forget() of another OS thread must come first
+  Entry* entry = fd < 0 ? nullptr : find_or_add(fd);
+  if (entry == nullptr) return fd < 0 ? Status::kClosed : Status::kNoMemory;
+  const bool kept = owner != nullptr && entry->owner == owner;
+  if (!kept) entry->owner = owner;
+  if ((events & kReadable) != 0) watch(entry->reader, fd, kReadable, kept);
+  if ((events & kWritable) != 0) watch(entry->writer, fd, kWritable, kept);
+
+  Coroutine& self = scheduler_.current();
+  self.wait_events = events;
+  const Status status = scheduler_.park(entry->waiters, deadline);
+  if (ready != nullptr) *ready = self.wait_events;  // on_event() left what it saw
+  if (entry->owner == nullptr) stop_unused(*entry);
+  return status;
+}
+
+void Readiness::set_drained(int fd, const void* owner) noexcept {
+  Entry* entry = find(fd);
+  if (entry != nullptr && owner != nullptr && entry->owner == owner) entry->drained = true;
+}
+
+bool Readiness::drained(int fd, const void* owner) noexcept {
+  Entry* entry = find(fd);
+  return entry != nullptr && entry->drained && entry->owner == owner;
+}
+
+void Readiness::io_event(struct ev_loop*, ev_io* watcher, int events) noexcept {
+  auto& entry = *static_cast<Entry*>(watcher->data);
+  entry.table->on_event(entry, *watcher, static_cast<unsigned>(events));
+}
+
+void Readiness::on_event(Entry& entry, ev_io& watcher, unsigned events) noexcept {
+  if ((events & EV_ERROR) != 0) {  // libev stopped the watcher: the fd is not open
+    forget_here(watcher.fd);
+    return;
+  }
+  if ((events & kReadable) != 0) entry.drained = false;
+  Coroutine* waiter = first_for(entry.waiters, events);
+  if (waiter == nullptr) {
+    ev_io_stop(loop_.native(), &watcher);
+    return;
+  }
+  entry.waiters.remove(*waiter);
+  waiter->wait_events &= events;
+  Scheduler::wake(*waiter);
+}
+
+void Readiness::forget_here(int fd) noexcept {
+  Entry* entry = find(fd);
+  if (entry == nullptr) return;
+  entry->owner = nullptr;
+  entry->drained = false;
+  ev_io_stop(loop_.native(), &entry->reader);
+  ev_io_stop(loop_.native(), &entry->writer);
+  while (Coroutine* waiter = entry->waiters.claim_first()) {
+    Scheduler::wake(*waiter, Status::kClosed);
+  }
+}
+
+struct ForgetMessage : Message {
+  Scheduler* scheduler;
+  int fd;
+  static void deliver(Message& message) noexcept {
+    auto& self = static_cast<ForgetMessage&>(message);
+    self.scheduler->readiness().forget_here(self.fd);
+    delete &self;
+  }
+};
+
+void Readiness::forget(int fd) noexcept {
+  Scheduler* here = Scheduler::find();
+  if (here != nullptr) here->readiness().forget_here(fd);
+  if (Scheduler::count() <= (here != nullptr ? 1U : 0U)) return;
+  for_each_scheduler([&](Scheduler& scheduler) {
+    if (&scheduler == here) return;
+    auto* message = new (std::nothrow) ForgetMessage;
+    if (message == nullptr) return;
+    message->run = ForgetMessage::deliver;
+    message->scheduler = &scheduler;
+    message->fd = fd;
+    scheduler.post(*message);
+  });
+}
+
+}  // namespace coev

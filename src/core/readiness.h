@@ -1,0 +1,88 @@
+// Readiness: who waits for which fd of one scheduler.
+//
+// A table indexed by fd. Waiters of one fd queue up, and each look at the
+// kernel wakes the longest waiting reader and the longest waiting writer; the
+// kernel is asked level-triggered, so nobody is forgotten.
+//
+// A watcher stays started after a wake when the fd has an owner (an object that
+// promises to call forget() before the fd is closed or reused): a
+// request/response connection then costs no epoll_ctl a request. Without an
+// owner the fd might be closed and reused behind our back, so each wait
+// registers it anew.
+//
+// THREAD: the owning scheduler's, except forget().
+#pragma once
+
+#include <ev.h>
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "core/loop.h"
+#include "core/status.h"
+#include "core/time.h"
+#include "core/wait_queue.h"
+
+namespace coev {
+
+class Scheduler;
+
+inline constexpr unsigned kReadable = EV_READ;
+inline constexpr unsigned kWritable = EV_WRITE;
+
+class Readiness {
+ public:
+  Readiness(Scheduler& scheduler, Loop& loop) noexcept : scheduler_(scheduler), loop_(loop) {}
+  ~Readiness();
+  Readiness(const Readiness&) = delete;
+  Readiness& operator=(const Readiness&) = delete;
+
+  // Waits until `fd` has one of `events` (kReadable | kWritable), has failed or
+  // hung up. `*ready` gets the events seen. `owner` may be nullptr.
+  // SWITCHES: always, unless the wait ends before anybody else is ready.
+  // ERRORS: kTimedOut, kInterrupted, kClosed (forget() was called, or fd is not
+  // open), kNoMemory.
+  Status wait(int fd, unsigned events, Deadline deadline, const void* owner,
+              unsigned* ready) noexcept;
+
+  // A hint for stream sockets: a short read has emptied `fd`, so a reader
+  // should wait before it tries again. Cleared by the next readiness.
+  void set_drained(int fd, const void* owner) noexcept;
+  [[nodiscard]] bool drained(int fd, const void* owner) noexcept;
+
+  // `fd` is about to be closed, or was just opened: every waiter of every
+  // scheduler wakes with kClosed, and nothing known about `fd` survives.
+  // THREAD: any.
+  static void forget(int fd) noexcept;
+
+  // After fork, with a loop recreated.
+  void reset() noexcept;
+
+ private:
+  struct Entry {
+    ev_io reader;
+    ev_io writer;
+    WaitQueue waiters;
+    Readiness* table = nullptr;
+    const void* owner = nullptr;
+    bool drained = false;
+  };
+  static constexpr std::size_t kChunk = 256;  // entries keep their address: libev links them
+
+  [[nodiscard]] Entry* find(int fd) noexcept;
+  [[nodiscard]] Entry* find_or_add(int fd) noexcept;
+  void watch(ev_io& watcher, int fd, unsigned event, bool kept) noexcept;
+  void stop_unused(Entry& entry) noexcept;
+  void forget_here(int fd) noexcept;
+  void on_event(Entry& entry, ev_io& watcher, unsigned events) noexcept;
+  static void io_event(struct ev_loop* loop, ev_io* watcher, int events) noexcept;
+
+  Scheduler& scheduler_;  // not owned
+  Loop& loop_;            // not owned
+  std::vector<std::unique_ptr<Entry[]>> chunks_;
+
+  friend struct ForgetMessage;
+};
+
+}  // namespace coev

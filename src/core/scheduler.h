@@ -1,0 +1,236 @@
+// The scheduler: decides which coroutine runs next, and nothing else.
+//
+// One per OS thread; coroutines never migrate. There is no hub: a coroutine
+// that parks picks the next one and switches to it directly, or runs the event
+// loop on its own stack until somebody is ready, perhaps itself.
+//
+// THREAD: every method on the owning OS thread, except post(), wake() and
+// wake_from_signal().
+//
+// Invariant: a coroutine is in exactly one place, linked by its ListLink.
+//     kReady -> run_queue_    kRunning -> current()
+//     kParked -> one WaitQueue, or claimed by a waker whose message is under way
+//     kFinished -> the slot pool
+//
+// Fairness: FIFO; what becomes ready in this turn runs in the next. The kernel
+// is polled between turns, at most every kPollIntervalNs, so a busy run queue
+// starves neither I/O nor timers; spend_quota() makes a coroutine whose I/O
+// never blocks give way.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/coroutine.h"
+#include "core/intrusive_list.h"
+#include "core/loop.h"
+#include "core/readiness.h"
+#include "core/stack.h"
+#include "core/stats.h"
+#include "core/status.h"
+#include "core/time.h"
+#include "core/timer.h"
+#include "core/wait_queue.h"
+
+namespace coev {
+
+// What a language binding adds. All are called on the scheduler's OS thread.
+struct Hooks {
+  // A slot was made and will run for the first time; false: no memory.
+  bool (*slot_created)(Coroutine& slot) noexcept;
+  // Just before the stack changes. Must not switch.
+  void (*switching)(Coroutine& from, Coroutine& to) noexcept;
+  // A coroutine's function returned; called on its own stack. May switch.
+  void (*finished)(Coroutine& coroutine) noexcept;
+  // Around a wait in the kernel (the GIL).
+  void (*before_sleep)(Scheduler& scheduler) noexcept;
+  void (*after_sleep)(Scheduler& scheduler) noexcept;
+  // wake_from_signal() was called; runs between two turns. Must not switch.
+  void (*signalled)(Scheduler& scheduler) noexcept;
+  // The coroutine that survived a fork as the main one has returned.
+  void (*orphan_main_finished)() noexcept;
+};
+
+class Scheduler {
+ public:
+  // This OS thread's scheduler; the first call makes it. nullptr from find() if
+  // there is none yet.
+  static Scheduler& get() noexcept;
+  [[nodiscard]] static Scheduler* find() noexcept;
+  // Schedulers alive in the process. THREAD: any.
+  [[nodiscard]] static std::size_t count() noexcept;
+  // Once, before the first scheduler is made.
+  static void install_hooks(const Hooks& hooks) noexcept;
+
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // --- coroutines -----------------------------------------------------------
+  // Starts entry(argument) in the next turn. `owner` is stored as is.
+  // SWITCHES: never. ERRORS: nullptr when there is no memory for a stack.
+  [[nodiscard]] Coroutine* spawn(Coroutine::Entry entry, void* argument, void* owner) noexcept;
+
+  [[nodiscard]] Coroutine& current() noexcept { return *current_; }
+  [[nodiscard]] Coroutine& main() noexcept { return *main_; }
+  // The newest slot ever made; the others follow by all_next.
+  [[nodiscard]] Coroutine* all_slots() noexcept { return all_slots_; }
+
+  // --- blocking ---------------------------------------------------------------
+  // Suspends the current coroutine on `queue` until wake() or `deadline`; runs
+  // `next` if given, else whoever is ready.
+  // REQUIRES: the guard of `queue` is held, if it has one; it is released.
+  // SWITCHES: always, unless the coroutine itself is the next one ready.
+  // ERRORS: kTimedOut, kInterrupted, or the waker's Status. On every return the
+  // coroutine is off `queue`: the caller has nothing to undo. An interrupt that
+  // comes after a wake is left pending.
+  Status park(WaitQueue& queue, Deadline deadline, Coroutine* next = nullptr) noexcept {
+    queue.push_back(*current_);
+    return park_queued(queue, deadline, next);
+  }
+  // The same for a caller that has put current() on `queue` itself, to look at
+  // something once more before it sleeps.
+  Status park_queued(WaitQueue& queue, Deadline deadline, Coroutine* next = nullptr) noexcept;
+
+  // Lets every ready coroutine run once. SWITCHES: only if one is ready.
+  // ERRORS: kInterrupted.
+  Status yield() noexcept;
+
+  Status sleep_until(Deadline deadline) noexcept { return park(sleepers_, deadline); }
+
+  // Suspends the current coroutine until somebody transfers to it and runs
+  // `target` at once. REQUIRES: can_transfer_to(target).
+  Status transfer_to(Coroutine& target, Deadline deadline) noexcept;
+  [[nodiscard]] bool can_transfer_to(const Coroutine& target) const noexcept;
+  [[nodiscard]] bool awaits_transfer(const Coroutine& target) const noexcept;
+
+  // Waits for unpark(), which may have come before. SWITCHES: only if it has not.
+  Status park_for_permit(Deadline deadline) noexcept;
+
+  // Counts an operation that succeeded without parking, and yields when the
+  // coroutine has done many of them in a row.
+  // SWITCHES: only if the quota is spent. ERRORS: kInterrupted.
+  Status spend_quota() noexcept {
+    if (++operations_ < kOperationQuota) [[likely]] return Status::kOk;
+    ++stats_.quota_yields;
+    return yield();
+  }
+
+  // --- waking -------------------------------------------------------------------
+  // Makes a coroutine ready that the caller claimed from its wait queue.
+  // SWITCHES: never. THREAD: any.
+  static void wake(Coroutine& coroutine, Status status = Status::kOk) noexcept;
+  // Gives the permit that park_for_permit() waits for. THREAD: any, as long as
+  // the coroutine is known to live.
+  static void unpark(Coroutine& coroutine) noexcept;
+
+  // Ends the coroutine's wait, or its next one, with kInterrupted. The flag
+  // stays until clear_interrupt(). SWITCHES: never.
+  void interrupt(Coroutine& coroutine) noexcept;
+  static void clear_interrupt(Coroutine& coroutine) noexcept { coroutine.interrupt_pending = false; }
+
+  // THREAD: any. The message must live until it has run.
+  void post(Message& message) noexcept;
+  // THREAD: any; safe in a signal handler.
+  void wake_from_signal() noexcept;
+  // Runs what other OS threads have posted so far. SWITCHES: never.
+  void run_messages() noexcept {
+    if (inbox_.load(std::memory_order_acquire) != nullptr) [[unlikely]] drain_inbox();
+  }
+
+  // --- parts ------------------------------------------------------------------
+  [[nodiscard]] TimerHeap& timers() noexcept { return timers_; }
+  [[nodiscard]] Readiness& readiness() noexcept { return readiness_; }
+  [[nodiscard]] const Stats& stats() const noexcept { return stats_; }
+  [[nodiscard]] Stats& stats() noexcept { return stats_; }
+  [[nodiscard]] std::size_t ready_count() const noexcept { return ready_count_; }
+  [[nodiscard]] std::size_t pooled_count() const noexcept { return pooled_; }
+  [[nodiscard]] std::size_t stack_count() const noexcept { return stacks_.size(); }
+
+  // Stack size of slots made from now on; and how many finished slots keep the
+  // memory they touched.
+  static void set_stack_bytes(std::size_t bytes) noexcept;
+  [[nodiscard]] static std::size_t stack_bytes() noexcept;
+  static void set_pool_ceiling(std::size_t slots) noexcept;
+  [[nodiscard]] static std::size_t pool_ceiling() noexcept;
+
+  // Called in the child of a fork: only the forking coroutine lives on, and is
+  // the main one from now on. Installed by pthread_atfork.
+  static void after_fork_in_child() noexcept;
+
+ private:
+  static constexpr std::int64_t kPollIntervalNs = 20'000;
+  static constexpr unsigned kOperationQuota = 32;
+
+  Scheduler() noexcept;
+  ~Scheduler();
+  static void on_thread_exit(void* scheduler) noexcept;
+  static void deadline_expired(Timer& timer) noexcept;
+  static void deliver_wake(Message& message) noexcept;
+  static void run_slot(void* slot) noexcept;
+
+  void adopt(Coroutine& coroutine) noexcept;
+  [[nodiscard]] Coroutine* make_slot() noexcept;
+  [[nodiscard]] Coroutine* take_slot() noexcept;
+  void finish(Coroutine& coroutine) noexcept;
+  void make_ready(Coroutine& coroutine, Status status) noexcept;
+  void leave_run_queue(Coroutine& coroutine) noexcept;
+  static bool withdraw(Coroutine& coroutine) noexcept;
+  void switch_to(Coroutine& next) noexcept;
+  [[nodiscard]] Coroutine& next_ready() noexcept;
+  void start_turn() noexcept;
+  void wait_for_work() noexcept;
+  void poll(std::int64_t now) noexcept;
+  void drain_inbox() noexcept;
+  void forget_everybody_else() noexcept;
+
+  // Hot: touched by every switch.
+  Coroutine* current_;
+  void* exception_globals_;  // libstdc++'s words for this OS thread
+  IntrusiveList<Coroutine> run_queue_;
+  std::size_t ready_count_ = 0;
+  std::size_t turn_left_ = 0;  // how many of the run queue belong to this turn
+  unsigned operations_ = 0;    // since the current coroutine last gave way
+  Coroutine* switched_from_ = nullptr;
+  Stats stats_;
+
+  Coroutine* pool_ = nullptr;
+  std::size_t pooled_ = 0;
+  Coroutine* all_slots_ = nullptr;
+  std::int64_t last_poll_ns_ = 0;
+  std::atomic<Message*> inbox_{nullptr};
+  std::atomic<bool> signalled_{false};
+  bool orphaned_main_ = false;  // main_ runs in a slot whose creator a fork left behind
+
+  TimerHeap timers_;
+  Loop loop_;
+  WaitQueue sleepers_;   // only a deadline or an interrupt ends their wait
+  WaitQueue transfers_;  // suspended in transfer_to()
+  WaitQueue permits_;    // suspended in park_for_permit()
+  StackPool stacks_;
+  Coroutine native_;  // stands for the OS thread's own stack
+  Coroutine* main_;
+  Readiness readiness_;
+};
+
+// Keeps interrupts from ending the waits of a block that has to finish, such as
+// taking a condition's lock back. They are pending again afterwards.
+class InterruptShield {
+ public:
+  explicit InterruptShield(Coroutine& coroutine) noexcept : coroutine_(coroutine) { absorb(); }
+  ~InterruptShield() { coroutine_.interrupt_pending = coroutine_.interrupt_pending || absorbed_; }
+  InterruptShield(const InterruptShield&) = delete;
+  InterruptShield& operator=(const InterruptShield&) = delete;
+
+  // Call when a wait inside the block was interrupted, then wait again.
+  void absorb() noexcept {
+    absorbed_ = absorbed_ || coroutine_.interrupt_pending;
+    coroutine_.interrupt_pending = false;
+  }
+
+ private:
+  Coroutine& coroutine_;
+  bool absorbed_ = false;
+};
+
+}  // namespace coev

@@ -1,0 +1,98 @@
+#include "core/stack.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <new>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+namespace coev {
+namespace {
+
+constexpr std::size_t kSlabBytes = std::size_t{64} * 1024 * 1024;
+
+std::size_t page_bytes() noexcept {
+  static const auto bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+
+bool install_guard(void* page) noexcept {
+  static bool has_guard_advice = true;
+  if (has_guard_advice) {
+    if (madvise(page, page_bytes(), MADV_GUARD_INSTALL) == 0) return true;
+    has_guard_advice = false;
+  }
+  return mprotect(page, page_bytes(), PROT_NONE) == 0;
+}
+
+}  // namespace
+
+StackPool::~StackPool() {
+  for (const Slab& slab : slabs_) munmap(slab.memory, slab.bytes);
+}
+
+bool StackPool::map_slab(std::size_t stack_bytes) noexcept {
+  const std::size_t stride = stack_bytes + page_bytes();
+  const std::size_t count = stride >= kSlabBytes ? 1 : kSlabBytes / stride;
+  const std::size_t bytes = stride * count;
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  if (memory == MAP_FAILED) return false;
+  madvise(memory, bytes, MADV_NOHUGEPAGE);  // a huge page would make each stack cost 2 MiB
+  try {
+    slabs_.push_back({static_cast<char*>(memory), bytes, 0, stack_bytes});
+  } catch (const std::bad_alloc&) {
+    munmap(memory, bytes);
+    return false;
+  }
+  return true;
+}
+
+Stack StackPool::carve(Slab& slab) noexcept {
+  char* guard = slab.memory + slab.used;
+  try {
+    if (free_.capacity() <= size_) free_.reserve(2 * size_ + 64);
+  } catch (const std::bad_alloc&) {
+    return {};
+  }
+  if (!install_guard(guard)) return {};
+  slab.used += slab.stack_bytes + page_bytes();
+  ++size_;
+  return {guard + page_bytes(), slab.stack_bytes};
+}
+
+Stack StackPool::allocate(std::size_t bytes) noexcept {
+  const std::size_t page = page_bytes();
+  if (bytes < kMinimumBytes) bytes = kMinimumBytes;
+  bytes = (bytes + page - 1) & ~(page - 1);
+  for (std::size_t i = free_.size(); i-- > 0;) {
+    if (free_[i].bytes != bytes) continue;
+    const Stack stack = free_[i];
+    free_[i] = free_.back();
+    free_.pop_back();
+    return stack;
+  }
+  const bool fits = !slabs_.empty() && slabs_.back().stack_bytes == bytes &&
+                    slabs_.back().used < slabs_.back().bytes;
+  if (!fits && !map_slab(bytes)) return {};
+  return carve(slabs_.back());
+}
+
+void StackPool::release(const Stack& stack) noexcept {
+  madvise(stack.low, stack.bytes, MADV_DONTNEED);
+  free_.push_back(stack);
+}
+
+void StackPool::trim(const Stack& stack, std::size_t kept_bytes) noexcept {
+  if (stack.bytes <= kept_bytes) return;
+  // An untouched page reads as zeros; a deep call leaves saved registers there.
+  const auto* mark = reinterpret_cast<const std::uint64_t*>(stack.top() - kept_bytes) - 1;
+  if (*mark == 0) return;
+  madvise(stack.low, stack.bytes - kept_bytes, MADV_DONTNEED);
+}
+
+}  // namespace coev
