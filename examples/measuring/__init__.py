@@ -1,0 +1,1 @@
+"""What the demo measures with: processes watched from outside, and a table."""
