@@ -132,7 +132,7 @@ def failures(result: Result) -> list[str]:
     """What makes this result a failure of the demo."""
     found = []
     if result.lost or result.wrong:
-        found.append(f"{result.lost} replies lost, {result.wrong} wrong")
+        found.append(f"{number(result.lost)} replies lost, {number(result.wrong)} wrong")
     if result.mode == "coev":
         if result.connections_held < result.connections_asked:
             found.append(f"held {result.connections_held:,} connections, "
@@ -176,14 +176,17 @@ def report(results: list[Result], progress: Progress) -> int:
         for text in result.notes:
             if text not in found:
                 progress.say(f"note: {name}: {text}")
-    if not failed:
-        progress.say("no reply was lost or wrong" + held_by_coev(results))
-    return 1 if failed else 0
+    checked = sum(result.requests for result in results)
+    if failed or not checked:
+        progress.say(f"FAILED: {checked:,} replies were right")
+        return 1
+    progress.say(f"{checked:,} replies checked, none lost or wrong{held_by_coev(results)}")
+    return 0
 
 
 def held_by_coev(results: list[Result]) -> str:
     held = [result.connections_held for result in results if result.mode == "coev"]
-    return f"; coev held {max(held):,} connections" if held else ""
+    return f"; coev held {max(held):,} connections at once" if held else ""
 
 
 def run_all(arguments: argparse.Namespace, progress: Progress) -> list[Result]:

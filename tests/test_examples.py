@@ -166,7 +166,7 @@ def test_demo_holds_all_connections_and_loses_no_reply(mode: str, tmp_path: Path
         assert result["notes"] == []
         assert result["kib_per_connection"] > 0
     assert "requests/s" in done.stdout
-    assert "no reply was lost or wrong" in done.stdout
+    assert "1,000 replies checked, none lost or wrong" in done.stdout
 
 
 def test_demo_counts_the_os_threads_of_the_server(mode: str, tmp_path: Path) -> None:
@@ -205,6 +205,13 @@ def test_demo_notes_that_native_threads_ran_out_and_goes_on(tmp_path: Path) -> N
     assert result["requests"] == 2 * result["connections_held"]
     assert "can't start new thread" in " ".join(result["notes"])
     assert "note: native, 300 connections: " in done.stdout
+
+
+def test_demo_fails_if_no_run_came_to_a_result() -> None:
+    done = run([sys.executable, str(DEMO), "--modes", "native", "--connections", "5",
+                "--hold", "30", "--timeout", "1"])
+    assert done.returncode == 1
+    assert "note: native, 5 connections: no result in 1 s: holding" in done.stdout
 
 
 def test_demo_fails_if_coev_serves_with_native_threads() -> None:

@@ -48,8 +48,8 @@ class Result:
     connections_asked: int
     connections_held: int = 0
     requests: int = 0
-    lost: int = 0
-    wrong: int = 0
+    lost: int | None = None
+    wrong: int | None = None
     os_threads: int | None = None
     requests_per_s: float | None = None
     user_us_per_request: float | None = None
