@@ -1,0 +1,1 @@
+"""Runs benchmarks: child processes, repeats, verdicts and reports."""

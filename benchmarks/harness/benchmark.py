@@ -1,0 +1,52 @@
+"""What a benchmark is: variants measured side by side, and bars they must meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from harness.settings import Settings
+
+#: What one trial of one variant measured, by metric name.
+Metrics = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One contender: coev, or a peer doing the same work."""
+
+    label: str
+    #: Modules that the measured interpreter must have.
+    modules: tuple[str, ...] = ()
+    #: Options that the interpreter gets before the script, e.g. ``-m coev``.
+    launcher: tuple[str, ...] = ()
+    #: The script, relative to ``benchmarks/``, or a ``.c`` file to compile.
+    script: str = ""
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bar:
+    """``subject`` may reach at most ``limit``, times ``peer`` where one is given."""
+
+    metric: str
+    subject: str
+    limit: float
+    peer: str | None = None
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A named question, answered by running *trial* on every variant in turn."""
+
+    name: str
+    summary: str
+    #: Metric name to unit, in the order of the report.
+    units: Mapping[str, str]
+    variants: tuple[Variant, ...]
+    trial: Callable[[Variant, Settings], Metrics]
+    bars: tuple[Bar, ...] = ()
+    #: Programs that the machine must have, such as a C compiler.
+    programs: tuple[str, ...] = ()
+    #: Left out unless ``--full`` or ``--only`` asks for it.
+    only_when_full: bool = False

@@ -1,0 +1,150 @@
+// The load of an echo server: many connections, each with one message under way.
+//
+// Usage: echo PORT CONNECTIONS WARM_UP_S MEASURE_S REQUESTS SERVER_PID
+// Every message differs from the last and every reply is compared. Measures for
+// MEASURE_S seconds; or, if REQUESTS is not 0, prints "ready", waits for a line on
+// standard input and measures until so many replies have come. Prints one line of
+// JSON: replies a second, the server's CPU time for each, and latencies.
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cpu_clock.h"
+
+enum { kMessageBytes = 64, kLatencyBuckets = 1 << 20, kEvents = 256 };
+
+typedef struct {
+    int fd;
+    uint32_t received_bytes;
+    uint64_t sent_ns;
+    char sent[kMessageBytes];
+    char received[kMessageBytes];
+} Connection;
+
+static Connection *connections;
+static uint32_t latency_us[kLatencyBuckets];
+static uint64_t replies;
+
+static void fail(const char *what) {
+    fprintf(stderr, "%s: %s\n", what, errno ? strerror(errno) : "unexpected");
+    exit(1);
+}
+
+static uint64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void connect_one(Connection *connection, int port, int poller) {
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address)) fail("connect");
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+    if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event)) fail("epoll_ctl");
+    connection->fd = fd;
+}
+
+static void send_next(Connection *connection) {
+    static uint64_t serial;
+    serial++;
+    for (size_t at = 0; at < kMessageBytes; at += sizeof serial)
+        memcpy(connection->sent + at, &serial, sizeof serial);
+    connection->received_bytes = 0;
+    connection->sent_ns = now_ns();
+    if (send(connection->fd, connection->sent, kMessageBytes, MSG_NOSIGNAL) != kMessageBytes)
+        fail("send");
+}
+
+static void take_reply(Connection *connection) {
+    errno = 0;
+    ssize_t size = recv(connection->fd, connection->received + connection->received_bytes,
+                        kMessageBytes - connection->received_bytes, MSG_DONTWAIT);
+    if (size <= 0) fail(size ? "recv" : "closed by the server");
+    connection->received_bytes += (uint32_t)size;
+    if (connection->received_bytes < kMessageBytes) return;
+    if (memcmp(connection->sent, connection->received, kMessageBytes)) fail("reply");
+    uint64_t us = (now_ns() - connection->sent_ns) / 1000;
+    latency_us[us < kLatencyBuckets ? us : kLatencyBuckets - 1]++;
+    replies++;
+    send_next(connection);
+}
+
+// Goes on until `until_ns`, or until there were `limit` replies.
+static void run(int poller, uint64_t until_ns, uint64_t limit) {
+    memset(latency_us, 0, sizeof latency_us);
+    replies = 0;
+    struct epoll_event events[kEvents];
+    while (now_ns() < until_ns && replies < limit) {
+        int count = epoll_wait(poller, events, kEvents, 100);
+        if (count < 0 && errno != EINTR) fail("epoll_wait");
+        for (int at = 0; at < count; at++) take_reply(events[at].data.ptr);
+    }
+    if (limit != UINT64_MAX && replies < limit) {
+        errno = ETIMEDOUT;
+        fail("requests");
+    }
+}
+
+static unsigned latency_quantile_us(double quantile) {
+    uint64_t seen = 0;
+    for (unsigned us = 0; us < kLatencyBuckets; us++) {
+        seen += latency_us[us];
+        if ((double)seen >= quantile * (double)replies) return us;
+    }
+    return kLatencyBuckets;
+}
+
+static void wait_for_line(void) {
+    puts("ready");
+    fflush(stdout);
+    while (getchar() != '\n')
+        if (feof(stdin)) exit(1);
+}
+
+static void measure(int poller, double seconds, uint64_t requests, pid_t server) {
+    CpuTime cpu_before = cpu_time(server);
+    uint64_t began_ns = now_ns();
+    run(poller, began_ns + (uint64_t)(seconds * 1e9), requests ? requests : UINT64_MAX);
+    double taken_s = 1e-9 * (double)(now_ns() - began_ns);
+    CpuTime cpu_after = cpu_time(server);
+    if (!replies) fail("no reply");
+    double count = (double)replies;
+    double cpu_us = 1e6 * (cpu_after.total_s - cpu_before.total_s) / count;
+    double user_us = 1e6 * cpu_user_s(cpu_before, cpu_after) / count;
+    printf("{\"requests\": %.0f, \"rate\": %.1f, \"cpu\": %.4f, \"user\": %.4f, "
+           "\"system\": %.4f, \"p50\": %u, \"p99\": %u}\n",
+           count, count / taken_s, cpu_us, user_us, cpu_us - user_us,
+           latency_quantile_us(0.5), latency_quantile_us(0.99));
+}
+
+int main(int count, char **words) {
+    if (count != 7) {
+        fputs("usage: echo PORT CONNECTIONS WARM_UP_S MEASURE_S REQUESTS SERVER_PID\n", stderr);
+        return 2;
+    }
+    int port = atoi(words[1]), wanted = atoi(words[2]);
+    double warm_up_s = atof(words[3]), measure_s = atof(words[4]);
+    uint64_t requests = strtoull(words[5], NULL, 10);
+    int poller = epoll_create1(0);
+    connections = calloc((size_t)wanted, sizeof *connections);
+    if (poller < 0 || !connections) fail("start");
+    for (int at = 0; at < wanted; at++) connect_one(&connections[at], port, poller);
+    for (int at = 0; at < wanted; at++) send_next(&connections[at]);
+    run(poller, now_ns() + (uint64_t)(warm_up_s * 1e9), UINT64_MAX);
+    if (requests) wait_for_line();
+    measure(poller, measure_s, requests, atoi(words[6]));
+    return 0;
+}

@@ -1,0 +1,30 @@
+"""A hundred thousand at once."""
+
+from __future__ import annotations
+
+from harness.benchmark import Bar, Benchmark, Metrics, Variant
+from harness.command import COEV, GEVENT, command_of
+from harness.process import run_for_metrics
+from harness.settings import Settings, measured_core
+
+_SCRIPT = "workers/crowd.py"
+_COUNT = 100_000
+
+
+def _trial(variant: Variant, settings: Settings) -> Metrics:
+    command = command_of(variant, settings, _COUNT)
+    return run_for_metrics(command, core=measured_core(), timeout=300)
+
+
+CROWD = Benchmark(
+    name="crowd",
+    summary=f"{_COUNT:,} parked on a semaphore at once; lost are those that never woke",
+    units={"parked": "1", "lost": "1", "create": "us", "wake": "us", "resident": "KiB"},
+    variants=(
+        Variant("coev.spawn", ("coev",), COEV, _SCRIPT, ("coev",)),
+        Variant("coev threads", ("coev",), COEV, _SCRIPT, ("threads",)),
+        Variant("gevent.spawn", ("gevent",), GEVENT, _SCRIPT, ("gevent",)),
+    ),
+    trial=_trial,
+    bars=(Bar("lost", "coev.spawn", 0), Bar("lost", "coev threads", 0)),
+)

@@ -1,0 +1,88 @@
+"""Echo servers under load, each request's CPU time taken apart."""
+
+from __future__ import annotations
+
+from harness.benchmark import Bar, Benchmark, Metrics, Variant
+from harness.command import COEV, EVENTLET, GEVENT, command_of
+from harness.descriptors import allow_descriptors
+from harness.native import compiled
+from harness.process import Child
+from harness.settings import Settings, load_core, measured_core
+
+_THREADS = "servers/threads.py"
+_ASYNCIO = "servers/asyncio_echo.py"
+_LOAD_TIME_LIMIT_S = 60.0
+
+SERVERS = (
+    Variant("coev", ("coev",), COEV, _THREADS),
+    Variant("gevent", ("gevent",), (), "servers/gevent_stream.py"),
+    Variant("gevent patched", ("gevent",), GEVENT, _THREADS),
+    Variant("eventlet", ("eventlet",), (), "servers/eventlet_serve.py"),
+    Variant("eventlet patched", ("eventlet",), EVENTLET, _THREADS),
+    Variant("trio", ("trio",), (), "servers/trio_tcp.py"),
+    Variant("asyncio streams", (), (), _ASYNCIO, ("asyncio", "streams")),
+    Variant("uvloop streams", ("uvloop",), (), _ASYNCIO, ("uvloop", "streams")),
+    Variant("uvloop protocol", ("uvloop",), (), _ASYNCIO, ("uvloop", "protocol")),
+    Variant("native threads", (), (), _THREADS),
+    Variant("C libev", (), (), "servers/libev.c"),
+)
+
+
+def start_server(variant: Variant, settings: Settings) -> Child:
+    """A server on the measured core; its first line will be its port."""
+    command = command_of(variant, settings)
+    return Child(command, core=measured_core(), timeout=4 * _LOAD_TIME_LIMIT_S)
+
+
+def start_load(
+    server: Child,
+    connections: int,
+    *,
+    warm_up_s: float,
+    measure_s: float,
+    requests: int = 0,
+) -> Child:
+    """The load generator on the other core; see ``load/echo.c``."""
+    port = server.read_line()
+    words = [compiled("load/echo.c"), port, connections, warm_up_s, measure_s]
+    command = [*map(str, words), str(requests), str(server.pid)]
+    timeout = _LOAD_TIME_LIMIT_S + warm_up_s + measure_s
+    return Child(command, core=load_core(), timeout=timeout)
+
+
+def _echo(connections: int, *, only_when_full: bool) -> Benchmark:
+    def trial(variant: Variant, settings: Settings) -> Metrics:
+        allow_descriptors(connections)
+        measure_s = 1.0 if settings.quick else 4.0
+        with (
+            start_server(variant, settings) as server,
+            start_load(server, connections, warm_up_s=0.5, measure_s=measure_s) as load,
+        ):
+            metrics = load.read_metrics()
+            load.finish()
+            return metrics
+
+    return Benchmark(
+        name=f"echo-{connections}",
+        summary=f"64-byte echo, {connections:,} connections; the server's CPU each",
+        units={
+            "user": "us",
+            "system": "us",
+            "cpu": "us",
+            "rate": "1/s",
+            "p50": "us",
+            "p99": "us",
+        },
+        variants=SERVERS,
+        trial=trial,
+        bars=(Bar("user", "coev", 1 / 4, "gevent"),),
+        programs=("cc",),
+        only_when_full=only_when_full,
+    )
+
+
+ECHO = (
+    _echo(100, only_when_full=False),
+    _echo(1_000, only_when_full=True),
+    _echo(8_000, only_when_full=True),
+)

@@ -1,0 +1,56 @@
+"""What an echoed message costs in system calls.
+
+strace slows the server far more than the load, so that it finds every connection
+ready whenever it looks: the counts of a server at its limit.
+"""
+
+from __future__ import annotations
+
+from harness import strace
+from harness.benchmark import Bar, Benchmark, Metrics, Variant
+from harness.settings import Settings
+from suite.echo import SERVERS, start_load, start_server
+
+_CONNECTIONS = 100
+_KINDS = {
+    "receive": ("recvfrom", "recvmsg", "read", "readv"),
+    "send": ("sendto", "sendmsg", "write", "writev"),
+    "wait": ("epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "select"),
+    "epoll_ctl": ("epoll_ctl",),
+    "futex": ("futex",),
+}
+
+
+def _trial(variant: Variant, settings: Settings) -> Metrics:
+    requests = settings.scaled(20_000)
+    calls = strace.Calls()
+    with (
+        start_server(variant, settings) as server,
+        start_load(
+            server, _CONNECTIONS, warm_up_s=0.5, measure_s=60.0, requests=requests
+        ) as load,
+    ):
+        load.wait_until_ready()
+        with strace.counting(server.pid, calls):
+            load.write_line()
+            load.read_metrics()
+        load.finish()
+    counted = {
+        kind: sum(calls.pop(name, 0) for name in names)
+        for kind, names in _KINDS.items()
+    }
+    counted["other"] = sum(calls.values())
+    counted["all"] = sum(counted.values())
+    return {kind: count / requests for kind, count in counted.items()}
+
+
+SYSTEM_CALLS = Benchmark(
+    name="system-calls",
+    summary=f"64-byte echo, {_CONNECTIONS} connections; system calls a request",
+    units=dict.fromkeys((*_KINDS, "other", "all"), "1"),
+    variants=SERVERS,
+    trial=_trial,
+    # A watcher that stays started costs no epoll_ctl in the steady state.
+    bars=(Bar("epoll_ctl", "coev", 0.01),),
+    programs=("cc", "strace"),
+)
