@@ -1,0 +1,187 @@
+/* The C API of coev: waiting, parking, locks and coroutines for extensions.
+ *
+ *     #include <coev/coev.h>
+ *     static const coev_api* coev;              one per extension
+ *     coev = coev_import();                     in the module's init function
+ *     if (coev == NULL) return NULL;            ImportError is set
+ *
+ * The table begins with its version and size and is only ever appended to: a
+ * module built for 1.2 runs with any later 1.x. A module built for another
+ * major version, or for a newer minor one, fails to import with a sentence that
+ * names both.
+ *
+ * Every function needs the GIL, unless it says otherwise. "Switches" means that
+ * other coroutines may run before the function returns: hold no borrowed
+ * reference, no C++ mutex and no iterator across it, and read errno before.
+ * A timeout is in seconds; a negative one waits without limit.
+ * Whoever waits may be interrupted by an exception (a kill, a timeout scope, a
+ * signal handler): the function then returns its error value with that
+ * exception set, and has nothing left behind.
+ */
+#ifndef COEV_H
+#define COEV_H
+
+#include <Python.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define COEV_ABI_MAJOR 1
+#define COEV_ABI_MINOR 0
+#define COEV_CAPSULE_NAME "coev._coev._C_API"
+
+#define COEV_READABLE 1
+#define COEV_WRITABLE 2
+
+typedef struct coev_lock coev_lock;
+typedef struct coev_waker coev_waker;
+typedef struct coev_stream coev_stream;
+
+typedef struct coev_api {
+  int abi_major;
+  int abi_minor;
+  size_t size; /* of the table, in bytes */
+
+  /* --- coroutines: objects of type coev.Coroutine ------------------------- */
+
+  /* The running coroutine. New reference; NULL with an exception set.
+   * Switches: never. */
+  PyObject* (*current)(void);
+
+  /* Starts callable(*args, **kwargs) in the next turn; args (a tuple) and kwargs
+   * (a dict) may be NULL. New reference; NULL with RuntimeError set when there is
+   * no memory for a stack. Switches: never. */
+  PyObject* (*spawn)(PyObject* callable, PyObject* args, PyObject* kwargs);
+
+  /* Starts function(argument) in C. It runs with the GIL and ends by returning; 0,
+   * or -1 with an exception set, which is then kept as the coroutine's.
+   * New reference or NULL. Switches: never. */
+  PyObject* (*spawn_native)(int (*function)(void* argument), void* argument);
+
+  /* Waits for the end of a coroutine. 1: finished; 0: timed out; -1: exception.
+   * Switches: only if it has not finished. */
+  int (*join)(PyObject* coroutine, double timeout);
+
+  /* Lets every ready coroutine run once. 0, or -1 with an exception set.
+   * Switches: only if one is ready. */
+  int (*yield_now)(void);
+
+  /* 0, or -1 with an exception set. Switches: always. */
+  int (*sleep)(double seconds);
+
+  /* Suspends the current coroutine until somebody switches back, and runs target,
+   * which receives value (borrowed). New reference to what is passed back; NULL
+   * with an exception set. Switches: always. */
+  PyObject* (*switch_to)(PyObject* target, PyObject* value);
+
+  /* Has exception (an instance, borrowed) raised in target. 0 or -1.
+   * Switches: never, but raises here when target is the current coroutine. */
+  int (*throw_into)(PyObject* target, PyObject* exception);
+
+  /* --- file descriptors ----------------------------------------------------- */
+
+  /* Waits for COEV_READABLE and/or COEV_WRITABLE. The events seen (above 0);
+   * 0: timed out; -1: exception (OSError EBADF when fd is closed meanwhile).
+   * Switches: always. */
+  int (*wait_fd)(int fd, int events, double timeout);
+
+  /* Call before closing an fd that coroutines may wait on: they wake with EBADF.
+   * Switches: never. */
+  void (*forget_fd)(int fd);
+
+  /* --- parking ------------------------------------------------------------------ */
+
+  /* Waits for a permit, which unpark() or a waker gives, perhaps already has
+   * given. At most one permit is kept. 1: got it; 0: timed out; -1: exception.
+   * Switches: only if there is none yet. */
+  int (*park)(double timeout);
+
+  /* Gives coroutine its permit; nothing happens if it has finished. 0, or -1 with
+   * TypeError set. Switches: never. */
+  int (*unpark)(PyObject* coroutine);
+
+  /* A handle on the current coroutine for threads without the GIL. NULL with an
+   * exception set. Free it after its last use; the coroutine may end before. */
+  coev_waker* (*waker_new)(void);
+  /* As unpark(). Needs no GIL; any thread. Not safe in a signal handler. */
+  void (*waker_wake)(coev_waker* waker);
+  /* Needs no GIL. */
+  void (*waker_free)(coev_waker* waker);
+
+  /* --- locks -------------------------------------------------------------------- */
+
+  /* NULL with MemoryError set. */
+  coev_lock* (*lock_new)(void);
+  /* The lock must be free and nobody may wait for it. */
+  void (*lock_free)(coev_lock* lock);
+  /* 1: acquired; 0: timed out; -1: exception. Switches: only if it is held. */
+  int (*lock_acquire)(coev_lock* lock, double timeout);
+  /* Hands the lock to the longest waiter. 0, or -1 with RuntimeError set when it
+   * is not held. Switches: never. */
+  int (*lock_release)(coev_lock* lock);
+
+  /* --- coroutine-local storage ------------------------------------------------ */
+
+  /* A new key, or -1 with RuntimeError set. The destructor (may be NULL) gets each
+   * value that is not NULL when its coroutine ends; it runs there, with the GIL. */
+  int (*local_key)(void (*destructor)(void* value));
+  /* NULL where nothing was set. Switches: never. */
+  void* (*local_get)(int key);
+  /* 0, or -1 with MemoryError set. Switches: never. */
+  int (*local_set)(int key, void* value);
+
+  /* --- buffered input and output ---------------------------------------------- */
+
+  /* A stream over a socket that it does not own. NULL with an exception set. */
+  coev_stream* (*stream_new)(int fd, size_t buffer_bytes);
+  void (*stream_free)(coev_stream* stream);
+
+  /* All reads: 1: *data points to *size bytes, valid until the next read;
+   * 0: timed out, nothing consumed; -1: exception (EOFError at the end of the
+   * stream). Switches: only if the bytes are not there yet. One coroutine reads
+   * and one writes at a time. */
+  int (*stream_read_some)(coev_stream* stream, size_t at_most, double timeout, const char** data,
+                          size_t* size);
+  int (*stream_read_exactly)(coev_stream* stream, size_t count, double timeout, const char** data);
+  /* Up to and with the delimiter; ValueError if it is not within limit bytes. */
+  int (*stream_read_until)(coev_stream* stream, const char* delimiter, size_t delimiter_size,
+                           size_t limit, double timeout, const char** data, size_t* size);
+
+  /* Collects the bytes, and sends when the buffer is full; flush sends the rest.
+   * 1: done; 0: timed out, a later flush goes on; -1: exception.
+   * Switches: only if the kernel's buffer is full. */
+  int (*stream_write)(coev_stream* stream, const char* data, size_t size, double timeout);
+  int (*stream_flush)(coev_stream* stream, double timeout);
+
+  /* --- offload -------------------------------------------------------------------- */
+
+  /* Runs function(argument) on a real thread, without the GIL, and waits. 1: it has
+   * run; 0: timed out; -1: exception. After 0 and -1 the function may still run or
+   * be running: argument must live until release(argument) is called, which happens
+   * exactly once in every case, on any thread, without the GIL. release may be NULL.
+   * Switches: always. */
+  int (*offload)(void (*function)(void* argument), void* argument,
+                 void (*release)(void* argument), double timeout);
+} coev_api;
+
+/* The table of the installed coev, or NULL with ImportError set. */
+static inline const coev_api* coev_import(void) {
+  const coev_api* api = (const coev_api*)PyCapsule_Import(COEV_CAPSULE_NAME, 0);
+  if (api == NULL) return NULL;
+  if (api->abi_major != COEV_ABI_MAJOR || api->abi_minor < COEV_ABI_MINOR) {
+    PyErr_Format(PyExc_ImportError,
+                 "this module was built for version %d.%d of coev's C API, but the installed coev "
+                 "provides version %d.%d",
+                 COEV_ABI_MAJOR, COEV_ABI_MINOR, api->abi_major, api->abi_minor);
+    return NULL;
+  }
+  return api;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* COEV_H */

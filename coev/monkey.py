@@ -1,0 +1,63 @@
+"""Make threads mean coroutines: import this first, change nothing else.
+
+Importing it changes what blocks underneath: the functions of ``_thread``, the
+methods of its locks, of ``queue.SimpleQueue`` and of ``socket.socket``, the
+resolver, and ``time.sleep``. No class and no function is exchanged for another
+one, so whatever was imported, subclassed, bound or created before works the same
+as what comes later. Importing it again does nothing.
+
+A thread that runs already stays a thread of the operating system; it may use
+the same locks, events and queues.
+"""
+
+import socket as _socket
+import sys as _sys
+import threading as _threading
+import warnings as _warnings
+
+from . import _coev
+
+if not _coev._on_main_os_thread():
+    raise ImportError(
+        "coev.monkey must be imported from the main thread, before other threads start"
+    )
+
+
+def _give_up_on_sendfile(self, file, offset=0, count=None):
+    """Make ``socket.sendfile`` send what it reads: os.sendfile would block the OS thread."""
+    raise _socket._GiveupOnSendfile(NotImplementedError("os.sendfile blocks the OS thread"))
+
+
+def _warn_of_native_threads():
+    names = [t.name for t in _threading.enumerate() if t is not _threading.main_thread()]
+    if names:
+        _warnings.warn(
+            "threads of the operating system are running already and stay so: "
+            + ", ".join(sorted(names))
+            + "; a lock that one of them waits for now cannot be handed to it. "
+            "Import coev.monkey first.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def _convert_handles():
+    """From 3.13 on a Thread has a handle: give those not started one of ours."""
+    _threading._ThreadHandle = _coev._ThreadHandle
+    _sys.modules["_thread"]._ThreadHandle = _coev._ThreadHandle
+    for thread in list(_threading._dangling):
+        if thread is _threading.main_thread():
+            thread._handle = _coev._make_thread_handle(thread.ident)
+        elif not thread._started.is_set():
+            thread._handle = _coev._ThreadHandle()
+
+
+def _patch():
+    _warn_of_native_threads()
+    _coev._patch()
+    if hasattr(_threading, "_ThreadHandle"):
+        _convert_handles()
+    _socket.socket._sendfile_use_sendfile = _give_up_on_sendfile
+
+
+_patch()

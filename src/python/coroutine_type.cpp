@@ -1,0 +1,505 @@
+#include "python/coroutine_type.h"
+
+#include <structmember.h>
+
+#include <atomic>
+#include <new>
+
+#include "python/blocking.h"
+#include "python/native_locks.h"
+#include "python/ref.h"
+#include "python/switching.h"
+#include "python/thread_state.h"
+
+namespace coev::python {
+
+PyTypeObject* coroutine_type = nullptr;
+PyObject* coroutine_exit = nullptr;
+
+namespace {
+
+std::atomic<unsigned long> g_next_ident{1};  // never a pthread_t: those are addresses
+long g_threads = 0;
+long g_threads_to_join = 0;
+Event g_no_thread_to_join;
+
+void count_thread(const CoroutineObject* self, long by) noexcept {
+  if (!self->is_thread) return;
+  g_threads += by;
+  if (self->is_daemon) return;
+  g_threads_to_join += by;
+  g_threads_to_join == 0 ? g_no_thread_to_join.set() : g_no_thread_to_join.clear();
+}
+
+CoroutineObject* cast(PyObject* object) noexcept {
+  return reinterpret_cast<CoroutineObject*>(object);
+}
+PyObject* cast(CoroutineObject* object) noexcept { return reinterpret_cast<PyObject*>(object); }
+
+CoroutineObject* create(unsigned long ident) noexcept {
+  auto* self = PyObject_GC_New(CoroutineObject, coroutine_type);
+  if (self == nullptr) return nullptr;
+  self->slot = nullptr;
+  self->ident = ident;
+  self->function = self->arguments = self->keywords = nullptr;
+  self->result = self->exception = self->name = self->pending = self->passed = nullptr;
+  self->weak_references = nullptr;
+  self->started = self->is_thread = self->is_daemon = self->is_main = self->retrieved = false;
+  new (&self->finished) Event;
+  PyObject_GC_Track(cast(self));
+  return self;
+}
+
+// --- running ----------------------------------------------------------------------
+
+PyObject* call(CoroutineObject* self) noexcept {
+  if (raise_pending(*self->slot)) return nullptr;
+  self->started = true;
+  if (self->keywords != nullptr) {
+    return PyObject_Call(self->function, self->arguments, self->keywords);
+  }
+  if (self->arguments == nullptr) return PyObject_CallNoArgs(self->function);
+  return PyObject_Call(self->function, self->arguments, nullptr);
+}
+
+void keep_outcome(CoroutineObject* self, PyObject* result) noexcept {
+  self->result = result;
+  if (result != nullptr) return;
+  if (self->is_thread && !PyErr_ExceptionMatches(PyExc_SystemExit)) {
+    thread_state::report_thread_exception(self->function);
+    return;
+  }
+  self->exception = thread_state::take_exception();
+}
+
+// The lock that Thread.join() waits for up to 3.12.
+void release_sentinel() noexcept {
+  const Ref reference = Ref::steal(thread_state::take_sentinel());
+  if (!reference) return;
+  const Ref lock = Ref::steal(PyObject_CallNoArgs(reference.get()));
+  if (lock && lock.get() != Py_None) native_locks::release_if_locked(lock.get());
+  PyErr_Clear();
+}
+
+// What a slot runs: OWNS the reference in `argument`.
+void run(void* argument) noexcept {
+  auto* self = static_cast<CoroutineObject*>(argument);
+  keep_outcome(self, call(self));
+  Py_CLEAR(self->function);
+  Py_CLEAR(self->arguments);
+  Py_CLEAR(self->keywords);
+  count_thread(self, -1);
+  self->slot->owner = nullptr;
+  self->slot = nullptr;
+  self->finished.set();
+  Py_DECREF(self);
+  release_sentinel();
+}
+
+struct ThrowMessage : Message {
+  CoroutineObject* target;  // owned
+};
+
+void deliver_throw(Message& message) noexcept {
+  auto& self = static_cast<ThrowMessage&>(message);
+  if (self.target->slot != nullptr) Scheduler::get().interrupt(*self.target->slot);
+  Py_DECREF(self.target);
+  delete &self;
+}
+
+// --- methods ------------------------------------------------------------------------
+
+// Waits for the end. False with an exception set.
+bool join(CoroutineObject* self, PyObject* timeout) noexcept {
+  Deadline deadline = Deadline::never();
+  if (!parse_timeout(timeout, &deadline)) return false;
+  if (self->finished.is_set()) return true;
+  if (!can_block()) return false;
+  if (self == current_object()) {
+    PyErr_SetString(PyExc_RuntimeError, "cannot join current coroutine");
+    return false;
+  }
+  const Ref keep = Ref::borrow(cast(self));
+  const Status status = wait([&] { return self->finished.wait(deadline); });
+  if (status == Status::kOk) return true;
+  raise(status);
+  return false;
+}
+
+constexpr const char* kTimeoutName[] = {"timeout", nullptr};
+
+PyObject* method_join(PyObject* object, PyObject* const* arguments, Py_ssize_t count,
+                      PyObject* keywords) {
+  PyObject* timeout = nullptr;
+  if (!parse_arguments("join", arguments, count, keywords, kTimeoutName, 0, &timeout)) {
+    return nullptr;
+  }
+  if (!join(cast(object), timeout)) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* method_result(PyObject* object, PyObject* const* arguments, Py_ssize_t count,
+                        PyObject* keywords) {
+  CoroutineObject* self = cast(object);
+  PyObject* timeout = nullptr;
+  if (!parse_arguments("result", arguments, count, keywords, kTimeoutName, 0, &timeout) ||
+      !join(self, timeout)) {
+    return nullptr;
+  }
+  if (self->exception == nullptr) return Py_XNewRef(self->result ? self->result : Py_None);
+  self->retrieved = true;
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(self->exception)), self->exception);
+  return nullptr;
+}
+
+PyObject* method_exception(PyObject* object, PyObject* const* arguments, Py_ssize_t count,
+                           PyObject* keywords) {
+  CoroutineObject* self = cast(object);
+  PyObject* timeout = nullptr;
+  if (!parse_arguments("exception", arguments, count, keywords, kTimeoutName, 0, &timeout) ||
+      !join(self, timeout)) {
+    return nullptr;
+  }
+  self->retrieved = true;
+  return Py_NewRef(self->exception ? self->exception : Py_None);
+}
+
+PyObject* make_exception(PyObject* what) noexcept {
+  if (PyExceptionInstance_Check(what)) return Py_NewRef(what);
+  if (PyExceptionClass_Check(what)) {
+    PyObject* made = PyObject_CallNoArgs(what);
+    if (made == nullptr || PyExceptionInstance_Check(made)) return made;
+    Py_DECREF(made);
+  }
+  PyErr_SetString(PyExc_TypeError, "throw() takes an exception or an exception class");
+  return nullptr;
+}
+
+bool raise_or_throw(CoroutineObject* self, PyObject* exception) noexcept {
+  if (self == current_object()) {
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
+    return false;
+  }
+  return throw_into(self, exception);
+}
+
+PyObject* method_throw(PyObject* object, PyObject* what) {
+  CoroutineObject* self = cast(object);
+  const Ref exception = Ref::steal(make_exception(what));
+  if (!exception) return nullptr;
+  if (self->finished.is_set()) {
+    PyErr_SetString(PyExc_RuntimeError, "cannot throw into a finished coroutine");
+    return nullptr;
+  }
+  if (!raise_or_throw(self, exception.get())) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* method_kill(PyObject* object, PyObject*) {
+  CoroutineObject* self = cast(object);
+  if (self->finished.is_set()) Py_RETURN_NONE;
+  if (self->is_main) {
+    PyErr_SetString(PyExc_RuntimeError, "cannot kill the main coroutine of a thread");
+    return nullptr;
+  }
+  if (!kill(self)) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* method_switch(PyObject* object, PyObject* const* arguments, Py_ssize_t count,
+                        PyObject* keywords) {
+  static constexpr const char* kNames[] = {"value", nullptr};
+  PyObject* value = nullptr;
+  if (!parse_arguments("switch", arguments, count, keywords, kNames, 0, &value)) return nullptr;
+  return switch_to(cast(object), value == nullptr ? Py_None : value);
+}
+
+PyObject* method_stack(PyObject* object, PyObject*) {
+  CoroutineObject* self = cast(object);
+  const Ref traceback = Ref::steal(PyImport_ImportModule("traceback"));
+  if (!traceback) return nullptr;
+  const Ref frame = Ref::steal(
+      self->slot == nullptr ? nullptr
+                            : reinterpret_cast<PyObject*>(thread_state::frame_of(*self->slot)));
+  if (!frame) {
+    const Ref summary = Ref::steal(PyObject_GetAttrString(traceback.get(), "StackSummary"));
+    return summary ? PyObject_CallNoArgs(summary.get()) : nullptr;
+  }
+  return PyObject_CallMethod(traceback.get(), "extract_stack", "O", frame.get());
+}
+
+PyObject* get_done(PyObject* self, void*) {
+  return PyBool_FromLong(cast(self)->finished.is_set());
+}
+PyObject* get_started(PyObject* self, void*) { return PyBool_FromLong(cast(self)->started); }
+PyObject* get_ident(PyObject* self, void*) { return PyLong_FromUnsignedLong(cast(self)->ident); }
+
+PyObject* get_name(PyObject* object, void*) {
+  CoroutineObject* self = cast(object);
+  if (self->name == nullptr) {
+    self->name = self->is_main ? PyUnicode_FromString("main")
+                               : PyUnicode_FromFormat("coroutine-%lu", self->ident);
+  }
+  return Py_XNewRef(self->name);
+}
+
+int set_name(PyObject* object, PyObject* name, void*) {
+  if (name == nullptr || !PyUnicode_Check(name)) {
+    PyErr_SetString(PyExc_TypeError, "name must be a str");
+    return -1;
+  }
+  Py_XSETREF(cast(object)->name, Py_NewRef(name));
+  return 0;
+}
+
+PyObject* coroutine_repr(PyObject* object) {
+  CoroutineObject* self = cast(object);
+  const Ref name = Ref::steal(get_name(object, nullptr));
+  if (!name) return nullptr;
+  const char* state = self->finished.is_set() ? "finished"
+                      : self->slot == nullptr ? "finishing"
+                      : !self->started && !self->is_main ? "not started"
+                      : self->slot->state == CoroutineState::kRunning ? "running"
+                      : self->slot->state == CoroutineState::kReady   ? "ready"
+                                                                      : "waiting";
+  return PyUnicode_FromFormat("<coev.Coroutine %U %s at %p>", name.get(), state, object);
+}
+
+// --- life ---------------------------------------------------------------------------
+
+int coroutine_traverse(PyObject* object, visitproc visit, void* arg) {
+  CoroutineObject* self = cast(object);
+  Py_VISIT(Py_TYPE(object));
+  Py_VISIT(self->function);
+  Py_VISIT(self->arguments);
+  Py_VISIT(self->keywords);
+  Py_VISIT(self->result);
+  Py_VISIT(self->exception);
+  Py_VISIT(self->pending);
+  Py_VISIT(self->passed);
+  return 0;
+}
+
+int coroutine_clear(PyObject* object) {
+  CoroutineObject* self = cast(object);
+  Py_CLEAR(self->function);
+  Py_CLEAR(self->arguments);
+  Py_CLEAR(self->keywords);
+  Py_CLEAR(self->result);
+  Py_CLEAR(self->exception);
+  Py_CLEAR(self->name);
+  Py_CLEAR(self->pending);
+  Py_CLEAR(self->passed);
+  return 0;
+}
+
+// An exception that nobody took is told once, at the end of the object's life.
+void coroutine_finalize(PyObject* object) {
+  CoroutineObject* self = cast(object);
+  PyObject* exception = self->exception;
+  if (exception == nullptr || self->retrieved) return;
+  self->retrieved = true;
+  if (PyErr_GivenExceptionMatches(exception, PyExc_SystemExit)) return;
+  const Ref saved = Ref::steal(PyErr_Occurred() ? thread_state::take_exception() : nullptr);
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
+  PyErr_WriteUnraisable(object);
+  if (saved) PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(saved.get())), saved.get());
+}
+
+void coroutine_dealloc(PyObject* object) {
+  if (PyObject_CallFinalizerFromDealloc(object) < 0) return;
+  CoroutineObject* self = cast(object);
+  PyTypeObject* type = Py_TYPE(object);
+  PyObject_GC_UnTrack(object);
+  if (self->weak_references != nullptr) PyObject_ClearWeakRefs(object);
+  coroutine_clear(object);
+  self->finished.~Event();
+  PyObject_GC_Del(object);
+  Py_DECREF(type);
+}
+
+PyMethodDef coroutine_methods[] = {
+    {"join", as_method(method_join), METH_FASTCALL | METH_KEYWORDS,
+     "join(timeout=None)\n--\n\nWait until the coroutine has finished.\n\n"
+     "Switches: only if it has not.\n\n"
+     ":param timeout: seconds; None waits without limit.\n"
+     ":raises TimeoutError: it did not finish in time; it goes on.\n"
+     ":raises RuntimeError: a coroutine cannot join itself."},
+    {"result", as_method(method_result), METH_FASTCALL | METH_KEYWORDS,
+     "result(timeout=None)\n--\n\nWait for the end and return what the function returned, or "
+     "raise what it raised.\n\nSwitches: only if it has not finished.\n\n"
+     ":raises TimeoutError: it did not finish in time; it goes on."},
+    {"exception", as_method(method_exception), METH_FASTCALL | METH_KEYWORDS,
+     "exception(timeout=None)\n--\n\nWait for the end and return the exception the function "
+     "raised, or None.\n\nSwitches: only if it has not finished."},
+    {"throw", method_throw, METH_O,
+     "throw(exception, /)\n--\n\nRaise *exception* in the coroutine where it waits, or will wait "
+     "next; one that has not started ends with it at once. Thrown into the current coroutine it "
+     "is raised here.\n\nSwitches: never.\n\n"
+     ":raises RuntimeError: the coroutine has finished."},
+    {"kill", method_kill, METH_NOARGS,
+     "kill()\n--\n\nThrow CoroutineExit; a finished coroutine stays as it is.\n\n"
+     "Switches: never; join() waits for the end."},
+    {"switch", as_method(method_switch), METH_FASTCALL | METH_KEYWORDS,
+     "switch(value=None)\n--\n\nThe same as coev.switch(self, value).\n\nSwitches: always."},
+    {"stack", method_stack, METH_NOARGS,
+     "stack()\n--\n\nWhere the coroutine is: a traceback.StackSummary, oldest call first; empty "
+     "if it has not started or has finished.\n\nSwitches: never."},
+    {nullptr, nullptr, 0, nullptr}};
+
+PyGetSetDef coroutine_attributes[] = {
+    {"done", get_done, nullptr, "Whether the coroutine has finished.", nullptr},
+    {"started", get_started, nullptr, "Whether its function has been entered.", nullptr},
+    {"ident", get_ident, nullptr, "The number threading.get_ident() gives inside it.", nullptr},
+    {"name", get_name, set_name, "A name for people; need not be unique.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+
+PyMemberDef coroutine_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(CoroutineObject, weak_references), READONLY,
+     nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
+
+PyType_Slot coroutine_slots[] = {
+    {Py_tp_doc, const_cast<char*>("A function that runs as a coroutine; made by coev.spawn().")},
+    {Py_tp_dealloc, reinterpret_cast<void*>(coroutine_dealloc)},
+    {Py_tp_finalize, reinterpret_cast<void*>(coroutine_finalize)},
+    {Py_tp_traverse, reinterpret_cast<void*>(coroutine_traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(coroutine_clear)},
+    {Py_tp_repr, reinterpret_cast<void*>(coroutine_repr)},
+    {Py_tp_methods, coroutine_methods},
+    {Py_tp_getset, coroutine_attributes},
+    {Py_tp_members, coroutine_members},
+    {0, nullptr}};
+
+PyType_Spec coroutine_spec = {
+    "coev.Coroutine", sizeof(CoroutineObject), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, coroutine_slots};
+
+}  // namespace
+
+
+bool add_coroutine_type(PyObject* module) noexcept {
+  coroutine_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&coroutine_spec));
+  coroutine_exit = PyErr_NewExceptionWithDoc(
+      "coev.CoroutineExit",
+      "Thrown by Coroutine.kill(). A SystemExit, so that it ends a thread in silence.",
+      PyExc_SystemExit, nullptr);
+  return coroutine_type != nullptr && coroutine_exit != nullptr &&
+         PyModule_AddObjectRef(module, "Coroutine", reinterpret_cast<PyObject*>(coroutine_type)) ==
+             0 &&
+         PyModule_AddObjectRef(module, "CoroutineExit", coroutine_exit) == 0;
+}
+
+namespace {
+
+CoroutineObject* start(PyObject* function, PyObject* arguments, PyObject* keywords, bool is_thread,
+                       bool is_daemon) noexcept {
+  if (is_closed() || thread_state::finalizing()) {
+    PyErr_SetString(PyExc_RuntimeError, "can't start new thread at interpreter shutdown");
+    return nullptr;
+  }
+  CoroutineObject* self = create(g_next_ident.fetch_add(1));
+  if (self == nullptr) return nullptr;
+  self->function = Py_NewRef(function);
+  self->arguments = Py_XNewRef(arguments);
+  self->keywords = Py_XNewRef(keywords);
+  self->is_thread = is_thread;
+  self->is_daemon = is_daemon;
+  if (keywords != nullptr && arguments == nullptr) self->arguments = PyTuple_New(0);
+  self->slot = thread_state::scheduler().spawn(run, self, self);
+  if (self->slot == nullptr) {
+    self->finished.set();
+    Py_DECREF(self);
+    PyErr_SetString(PyExc_RuntimeError, "can't start new thread");
+    return nullptr;
+  }
+  Py_INCREF(self);  // the running coroutine's own
+  thread_state::set_ident(*self->slot, self->ident);
+  count_thread(self, 1);
+  return self;
+}
+
+}  // namespace
+
+CoroutineObject* spawn(PyObject* function, PyObject* arguments, PyObject* keywords) noexcept {
+  return start(function, arguments, keywords, false, false);
+}
+
+CoroutineObject* spawn_thread(PyObject* function, PyObject* arguments, PyObject* keywords,
+                              bool daemon) noexcept {
+  return start(function, arguments, keywords, true, daemon);
+}
+
+CoroutineObject* object_of(Coroutine& coroutine) noexcept {
+  if (coroutine.owner == nullptr) {
+    CoroutineObject* self = create(PyThread_get_thread_ident());
+    if (self == nullptr) return nullptr;
+    self->slot = &coroutine;
+    self->is_main = self->started = true;
+    coroutine.owner = self;  // kept as long as the OS thread's scheduler
+  }
+  return static_cast<CoroutineObject*>(coroutine.owner);
+}
+
+CoroutineObject* current_object() noexcept {
+  return object_of(thread_state::scheduler().current());
+}
+
+bool raise_pending(Coroutine& coroutine) noexcept {
+  auto* self = static_cast<CoroutineObject*>(coroutine.owner);
+  if (self == nullptr || self->pending == nullptr) return false;
+  const Py_ssize_t left = PyList_GET_SIZE(self->pending);
+  if (left == 0) return false;
+  const Ref exception = Ref::borrow(PyList_GET_ITEM(self->pending, 0));
+  if (PyList_SetSlice(self->pending, 0, 1, nullptr) < 0) return true;
+  coroutine.interrupt_pending = left > 1;
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.get())), exception.get());
+  return true;
+}
+
+bool throw_into(CoroutineObject* target, PyObject* exception) noexcept {
+  if (target->slot == nullptr) return true;
+  if (target->pending == nullptr) target->pending = PyList_New(0);
+  if (target->pending == nullptr || PyList_Append(target->pending, exception) < 0) return false;
+  Scheduler& home = *target->slot->scheduler;
+  if (&home == Scheduler::find()) {
+    home.interrupt(*target->slot);
+    return true;
+  }
+  auto* message = new (std::nothrow) ThrowMessage;
+  if (message == nullptr) {
+    PyErr_NoMemory();
+    return false;
+  }
+  message->run = deliver_throw;
+  message->target = target;
+  Py_INCREF(target);
+  home.post(*message);
+  return true;
+}
+
+bool kill(CoroutineObject* target) noexcept {
+  if (target->finished.is_set()) return true;
+  const Ref exception = Ref::steal(PyObject_CallNoArgs(coroutine_exit));
+  return exception && raise_or_throw(target, exception.get());
+}
+
+long thread_count() noexcept { return g_threads; }
+
+Event& no_thread_to_join() noexcept {
+  if (g_threads_to_join == 0) g_no_thread_to_join.set();
+  return g_no_thread_to_join;
+}
+
+bool is_coroutine_ident(unsigned long ident) noexcept {
+  return ident != 0 && ident < g_next_ident.load();
+}
+
+unsigned long current_ident() noexcept {
+  Scheduler* scheduler = Scheduler::find();
+  if (scheduler == nullptr) return PyThread_get_thread_ident();
+  auto* self = static_cast<CoroutineObject*>(scheduler->current().owner);
+  return self == nullptr ? PyThread_get_thread_ident() : self->ident;
+}
+
+}  // namespace coev::python

@@ -1,0 +1,136 @@
+// The extension module coev._coev: puts the parts together.
+
+#include <Python.h>
+
+#include "core/offload.h"
+#include "core/scheduler.h"
+#include "core/time.h"
+#include "python/blocking.h"
+#include "python/capsule.h"
+#include "python/coroutine_type.h"
+#include "python/introspect.h"
+#include "python/lock_types.h"
+#include "python/native_locks.h"
+#include "python/queue_types.h"
+#include "python/ref.h"
+#include "python/signals.h"
+#include "python/socket_methods.h"
+#include "python/stream_type.h"
+#include "python/switching.h"
+#include "python/thread_module.h"
+#include "python/thread_state.h"
+#include "python/waiting.h"
+
+namespace coev::python {
+namespace {
+
+void finished(Coroutine&) noexcept { thread_state::reset_current(); }
+
+// The forking coroutine has returned in the child: like the thread it stood for
+// it ends, and the process with it.
+void orphan_main_finished() noexcept {
+  const Ref sys = Ref::steal(PyImport_ImportModule("sys"));
+  for (const char* name : {"stdout", "stderr"}) {
+    const Ref stream = sys ? Ref::steal(PyObject_GetAttrString(sys.get(), name)) : Ref();
+    if (stream && stream.get() != Py_None) {
+      Ref::steal(PyObject_CallMethod(stream.get(), "flush", nullptr));
+    }
+    PyErr_Clear();
+  }
+  _exit(0);
+}
+
+constexpr Hooks kHooks{thread_state::slot_created, thread_state::switching,
+                       finished,                   thread_state::before_sleep,
+                       thread_state::after_sleep,  signals::signalled,
+                       orphan_main_finished};
+
+// Kills every coroutine that coev.spawn() started and lets all run until those
+// have ended, at most `seconds`; then nothing switches any more. Threads that
+// are daemons stay where they are, as daemon threads do.
+PyObject* function_shut_down(PyObject*, PyObject* seconds) {
+  Deadline deadline = Deadline::never();
+  if (!parse_timeout(seconds, &deadline)) return nullptr;
+  if (is_closed()) Py_RETURN_NONE;
+  Scheduler& scheduler = thread_state::scheduler();
+  for (bool alive = true; alive && !deadline.passed();) {
+    alive = false;
+    for (Coroutine* slot = scheduler.all_slots(); slot != nullptr; slot = slot->all_next) {
+      auto* object = static_cast<CoroutineObject*>(slot->owner);
+      if (object == nullptr || object->is_thread) continue;
+      if (!kill(object)) PyErr_WriteUnraisable(nullptr);
+      alive = true;
+    }
+    if (alive && scheduler.yield() == Status::kInterrupted && !handle_interrupt()) {
+      PyErr_WriteUnraisable(nullptr);
+    }
+  }
+  close_for_good();
+  Py_BEGIN_ALLOW_THREADS;
+  offload::shut_down();
+  Py_END_ALLOW_THREADS;
+  Py_RETURN_NONE;
+}
+
+// Makes threads mean coroutines. Once; further calls do nothing.
+PyObject* function_patch(PyObject*, PyObject*) {
+  if (!native_locks::install() || !thread_module::install() || !socket_methods::install()) {
+    return nullptr;
+  }
+  Py_RETURN_NONE;
+}
+
+PyObject* function_virtual_time(PyObject*, PyObject* on) {
+  const int enable = PyObject_IsTrue(on);
+  if (enable < 0) return nullptr;
+  virtual_time::enable(enable != 0);
+  Py_RETURN_NONE;
+}
+
+PyObject* function_now(PyObject*, PyObject*) {
+  return PyFloat_FromDouble(static_cast<double>(now_ns()) * 1e-9);
+}
+
+PyObject* function_make_thread_handle(PyObject*, PyObject* ident) {
+  const unsigned long number = PyLong_AsUnsignedLong(ident);
+  if (number == static_cast<unsigned long>(-1) && PyErr_Occurred()) return nullptr;
+  return thread_module::make_running_handle(number);
+}
+
+PyObject* function_on_main_os_thread(PyObject*, PyObject*) {
+  return PyBool_FromLong(thread_state::on_main_os_thread());
+}
+
+PyMethodDef module_functions[] = {
+    {"_shut_down", function_shut_down, METH_O, nullptr},
+    {"_patch", function_patch, METH_NOARGS, nullptr},
+    {"_virtual_time", function_virtual_time, METH_O,
+     "For tests: the clock stands still, and moves to the next deadline when all wait."},
+    {"_now", function_now, METH_NOARGS, "Seconds of coev's clock, real or virtual."},
+    {"_make_thread_handle", function_make_thread_handle, METH_O, nullptr},
+    {"_on_main_os_thread", function_on_main_os_thread, METH_NOARGS, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
+
+PyModuleDef definition = {PyModuleDef_HEAD_INIT, "coev._coev", nullptr, -1, module_functions,
+                          nullptr,               nullptr,      nullptr, nullptr};
+
+bool fill(PyObject* module) noexcept {
+  Scheduler::install_hooks(kHooks);
+  thread_state::scheduler();
+  return PyModule_AddFunctions(module, switching_functions) == 0 &&
+         PyModule_AddFunctions(module, waiting_functions) == 0 && add_coroutine_type(module) &&
+         add_timeout_type(module) && add_lock_types(module) && add_queue_types(module) &&
+         add_stream_type(module) && thread_module::add_handle_type(module) &&
+         add_introspection(module) && add_capsule(module) && signals::install();
+}
+
+}  // namespace
+}  // namespace coev::python
+
+PyMODINIT_FUNC PyInit__coev() {
+  using namespace coev::python;
+  if (!thread_state::initialize()) return nullptr;
+  Ref module = Ref::steal(PyModule_Create(&definition));
+  if (!module || !fill(module.get())) return nullptr;
+  return module.release();
+}

@@ -1,0 +1,341 @@
+#include "python/native_locks.h"
+
+#include <cmath>
+
+#include "core/lock.h"
+#include "core/parking_lot.h"
+#include "python/blocking.h"
+#include "python/coroutine_type.h"
+#include "python/lock_types.h"
+#include "python/ref.h"
+#include "python/retarget.h"
+#include "python/thread_state.h"
+
+namespace coev::python::native_locks {
+namespace {
+
+thread_state::LockLayout g_layout;
+PyTypeObject* g_lock_type = nullptr;
+
+struct Originals {
+  Original acquire, acquire_lock, enter, release, release_lock, exit, locked, locked_lock;
+};
+Originals g_lock;
+Originals g_rlock;
+Original g_is_owned, g_release_save, g_acquire_restore, g_recursion_count;
+Original g_queue_get, g_queue_get_nowait, g_queue_put, g_queue_put_nowait;
+PyObject* g_empty = nullptr;  // queue.Empty
+
+Lock& lock_of(PyObject* object) noexcept {
+  return *reinterpret_cast<Lock*>(reinterpret_cast<char*>(object) + g_layout.lock_word);
+}
+RecursiveLock& rlock_of(PyObject* object) noexcept {
+  return *reinterpret_cast<RecursiveLock*>(reinterpret_cast<char*>(object) +
+                                           g_layout.rlock_owner);
+}
+
+PyObject* finish_acquire(Status status) noexcept {
+  if (status == Status::kOk) Py_RETURN_TRUE;
+  if (status == Status::kTimedOut) Py_RETURN_FALSE;
+  return raise(status);
+}
+
+// --- _thread.lock ---------------------------------------------------------------------
+
+PyObject* lock_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                       PyObject* keywords) {
+  Lock& lock = lock_of(self);
+  Deadline deadline = Deadline::never();
+  switch (parse_acquire(arguments, count, keywords, &deadline)) {
+    case AcquireMode::kInvalid:
+      PyErr_Clear();
+      return g_lock.acquire(self, arguments, count, keywords);  // raises before it does anything
+    case AcquireMode::kTry:
+      return PyBool_FromLong(lock.try_acquire());
+    case AcquireMode::kWait:
+      break;
+  }
+  if (lock.try_acquire()) [[likely]] Py_RETURN_TRUE;
+  if (!can_block()) return nullptr;
+  const Ref keep = Ref::borrow(self);
+  thread_state::scheduler();
+  return finish_acquire(wait([&] { return lock.acquire(deadline); }));
+}
+
+PyObject* lock_release(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
+  const Status status = lock_of(self).release();
+  if (status != Status::kOk) return raise(status);
+  Py_RETURN_NONE;
+}
+
+PyObject* lock_locked(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
+  return PyBool_FromLong(lock_of(self).locked());
+}
+
+// --- _thread.RLock ----------------------------------------------------------------------
+
+PyObject* rlock_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                        PyObject* keywords) {
+  RecursiveLock& lock = rlock_of(self);
+  const RecursiveLock::Owner owner = lock_owner();
+  Deadline deadline = Deadline::never();
+  switch (parse_acquire(arguments, count, keywords, &deadline)) {
+    case AcquireMode::kInvalid:
+      PyErr_Clear();
+      return g_rlock.acquire(self, arguments, count, keywords);
+    case AcquireMode::kTry:
+      return PyBool_FromLong(lock.try_acquire(owner));
+    case AcquireMode::kWait:
+      break;
+  }
+  if (lock.try_acquire(owner)) [[likely]] Py_RETURN_TRUE;
+  if (!can_block()) return nullptr;
+  const Ref keep = Ref::borrow(self);
+  thread_state::scheduler();
+  return finish_acquire(wait([&] { return lock.acquire(owner, deadline); }));
+}
+
+PyObject* refuse_release() noexcept {
+  PyErr_SetString(PyExc_RuntimeError, "cannot release un-acquired lock");
+  return nullptr;
+}
+
+PyObject* rlock_release(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
+  if (rlock_of(self).release(lock_owner()) != Status::kOk) return refuse_release();
+  Py_RETURN_NONE;
+}
+
+PyObject* rlock_locked(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
+  return PyBool_FromLong(rlock_of(self).locked());
+}
+
+PyObject* rlock_is_owned(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
+  return PyBool_FromLong(rlock_of(self).owned_by(lock_owner()));
+}
+
+PyObject* rlock_recursion_count(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
+  RecursiveLock& lock = rlock_of(self);
+  return PyLong_FromUnsignedLongLong(lock.owned_by(lock_owner()) ? lock.count() : 0);
+}
+
+PyObject* rlock_release_save(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
+  RecursiveLock& lock = rlock_of(self);
+  if (!lock.locked()) return refuse_release();
+  const RecursiveLock::Owner owner = lock_owner();
+  const auto count = static_cast<unsigned long long>(lock.release_all(owner));
+  return Py_BuildValue("KK", count, static_cast<unsigned long long>(owner));
+}
+
+PyObject* rlock_acquire_restore(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                                PyObject*) {
+  unsigned long long times = 0;
+  unsigned long long owner = 0;
+  if (count != 1 || !PyTuple_Check(arguments[0]) ||
+      !PyArg_ParseTuple(arguments[0], "KK:_acquire_restore", &times, &owner)) {
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "_acquire_restore() takes a tuple");
+    return nullptr;
+  }
+  thread_state::scheduler();
+  rlock_of(self).acquire_all(owner, times);
+  Py_RETURN_NONE;
+}
+
+PyObject* rlock_repr(PyObject* self) {
+  RecursiveLock& lock = rlock_of(self);
+  return PyUnicode_FromFormat("<%s %s object owner=%llu count=%llu at %p>",
+                              lock.locked() ? "locked" : "unlocked", Py_TYPE(self)->tp_name,
+                              static_cast<unsigned long long>(lock.owner()),
+                              static_cast<unsigned long long>(lock.count()), self);
+}
+
+// --- _queue.SimpleQueue -------------------------------------------------------------------
+
+// One attempt. kTimedOut: it is empty; kSystemError: an exception is set.
+Status try_get(PyObject* self, PyObject** item) noexcept {
+  PyObject* no_wait[] = {Py_False};
+  *item = g_queue_get(self, no_wait, 1);
+  if (*item != nullptr) return Status::kOk;
+  if (!PyErr_ExceptionMatches(g_empty)) return Status::kSystemError;
+  PyErr_Clear();
+  return Status::kTimedOut;
+}
+
+// Parks until a put() wakes the longest waiter. Whoever is woken and leaves
+// with nothing passes the wake-up on, so that no item is left lying.
+Status wait_for_item(PyObject* self, Deadline deadline) noexcept {
+  Scheduler& scheduler = thread_state::scheduler();
+  WaitQueue& queue = parking_lot::queue_of(self);
+  scheduler.current().park_key = self;
+  queue.lock();
+  return scheduler.park(queue, deadline);
+}
+
+void wake_one(PyObject* self) noexcept {
+  WaitQueue& queue = parking_lot::queue_of(self);
+  if (queue.size() == 0) return;
+  queue.lock();
+  Coroutine* waiter = parking_lot::first_waiter(queue, self);
+  if (waiter != nullptr) queue.remove(*waiter);
+  queue.unlock();
+  if (waiter != nullptr) Scheduler::wake(*waiter);
+}
+
+PyObject* get_or_wait(PyObject* self, Deadline deadline) noexcept {
+  const Ref keep = Ref::borrow(self);
+  for (;;) {
+    PyObject* item = nullptr;
+    const Status found = try_get(self, &item);
+    if (found == Status::kOk) return item;
+    if (found == Status::kSystemError || !can_block()) return nullptr;
+    if (deadline.passed()) break;
+    const Status status = wait([&] { return wait_for_item(self, deadline); });
+    if (status == Status::kTimedOut) continue;  // one more look: an item may have come
+    if (status != Status::kOk) {
+      return nullptr;
+    }
+  }
+  PyErr_SetNone(g_empty);
+  return nullptr;
+}
+
+PyObject* queue_get(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                    PyObject* keywords) {
+  static constexpr const char* kNames[] = {"block", "timeout", nullptr};
+  PyObject* values[2];
+  if (!parse_arguments("get", arguments, count, keywords, kNames, 0, values)) return nullptr;
+  const int block = values[0] == nullptr ? 1 : PyObject_IsTrue(values[0]);
+  if (block < 0) return nullptr;
+  Deadline deadline = Deadline::never();
+  if (block == 0) return g_queue_get(self, arguments, count, keywords);
+  if (values[1] != nullptr && values[1] != Py_None) {
+    std::int64_t ns = 0;
+    if (!parse_seconds(values[1], &ns)) return nullptr;
+    if (ns < 0) {
+      PyErr_SetString(PyExc_ValueError, "'timeout' must be a non-negative number");
+      return nullptr;
+    }
+    deadline = Deadline::after(ns);
+  }
+  return get_or_wait(self, deadline);
+}
+
+PyObject* queue_put(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                    PyObject* keywords) {
+  PyObject* result = g_queue_put(self, arguments, count, keywords);
+  if (result != nullptr) wake_one(self);
+  return result;
+}
+
+PyObject* queue_put_nowait(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                           PyObject* keywords) {
+  PyObject* result = g_queue_put_nowait(self, arguments, count, keywords);
+  if (result != nullptr) wake_one(self);
+  return result;
+}
+
+// --- installing ---------------------------------------------------------------------------
+
+bool call_method(PyObject* object, const char* name) noexcept {
+  return static_cast<bool>(Ref::steal(PyObject_CallMethod(object, name, nullptr)));
+}
+
+bool check(bool as_known) noexcept {
+  if (!as_known && !PyErr_Occurred()) {
+    PyErr_SetString(PyExc_ImportError,
+                    "coev does not know how this interpreter lays out its lock objects");
+  }
+  return as_known;
+}
+
+// Watches the originals work on fresh objects.
+bool probe_lock(PyObject* lock) noexcept {
+  const Lock& word = lock_of(lock);
+  return !word.locked() && call_method(lock, "acquire") && word.locked() &&
+         call_method(lock, "release") && !word.locked();
+}
+
+bool probe_rlock(PyObject* rlock) noexcept {
+  const RecursiveLock& fields = rlock_of(rlock);
+  const auto twice = static_cast<std::uint64_t>(2 - g_layout.count_offset);
+  return !fields.locked() && call_method(rlock, "acquire") && call_method(rlock, "acquire") &&
+         fields.owned_by(PyThread_get_thread_ident()) && fields.count() == twice &&
+         call_method(rlock, "release") && call_method(rlock, "release");
+}
+
+bool retarget_lock(PyObject* type) noexcept {
+  return retarget<lock_acquire>(type, "acquire", &g_lock.acquire) &&
+         retarget<lock_acquire>(type, "acquire_lock", &g_lock.acquire_lock) &&
+         retarget<lock_acquire>(type, "__enter__", &g_lock.enter) &&
+         retarget<lock_release>(type, "release", &g_lock.release) &&
+         retarget<lock_release>(type, "release_lock", &g_lock.release_lock) &&
+         retarget<lock_release>(type, "__exit__", &g_lock.exit) &&
+         retarget<lock_locked>(type, "locked", &g_lock.locked) &&
+         retarget<lock_locked>(type, "locked_lock", &g_lock.locked_lock);
+}
+
+bool retarget_rlock(PyObject* type) noexcept {
+  reinterpret_cast<PyTypeObject*>(type)->tp_repr = rlock_repr;
+  return retarget<rlock_acquire>(type, "acquire", &g_rlock.acquire) &&
+         retarget<rlock_acquire>(type, "__enter__", &g_rlock.enter) &&
+         retarget<rlock_release>(type, "release", &g_rlock.release) &&
+         retarget<rlock_release>(type, "__exit__", &g_rlock.exit) &&
+         retarget<rlock_locked>(type, "locked", &g_rlock.locked) &&
+         retarget<rlock_is_owned>(type, "_is_owned", &g_is_owned) &&
+         retarget<rlock_recursion_count>(type, "_recursion_count", &g_recursion_count) &&
+         retarget<rlock_release_save>(type, "_release_save", &g_release_save) &&
+         retarget<rlock_acquire_restore>(type, "_acquire_restore", &g_acquire_restore);
+}
+
+bool retarget_queue() noexcept {
+  const Ref module = Ref::steal(PyImport_ImportModule("_queue"));
+  if (!module) return false;
+  const Ref type = Ref::steal(PyObject_GetAttrString(module.get(), "SimpleQueue"));
+  g_empty = PyObject_GetAttrString(module.get(), "Empty");
+  return type && g_empty != nullptr &&
+         retarget<queue_get>(type.get(), "get", &g_queue_get) &&
+         retarget<queue_put>(type.get(), "put", &g_queue_put) &&
+         retarget<queue_put_nowait>(type.get(), "put_nowait", &g_queue_put_nowait);
+}
+
+// A recursive lock that is held while we come must count as ours do.
+bool adopt_held_rlocks(PyTypeObject* type) noexcept {
+  if (g_layout.count_offset == 0) return true;
+  const Ref gc = Ref::steal(PyImport_ImportModule("gc"));
+  const Ref objects = gc ? Ref::steal(PyObject_CallMethod(gc.get(), "get_objects", nullptr)) : Ref();
+  if (!objects) return false;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(objects.get()); ++i) {
+    PyObject* object = PyList_GET_ITEM(objects.get(), i);
+    if (PyObject_TypeCheck(object, type) && rlock_of(object).locked()) {
+      rlock_of(object).adjust_count(static_cast<std::uint64_t>(g_layout.count_offset));
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+bool install() noexcept {
+  if (g_lock.acquire) return true;
+  g_layout = thread_state::lock_layout();
+  const Ref module = Ref::steal(PyImport_ImportModule("_thread"));
+  if (!module) return false;
+  const Ref lock = Ref::steal(PyObject_CallMethod(module.get(), "allocate_lock", nullptr));
+  const Ref rlock = Ref::steal(PyObject_CallMethod(module.get(), "RLock", nullptr));
+  if (!lock || !rlock) return false;
+  if (!check(probe_lock(lock.get()) && probe_rlock(rlock.get()))) return false;
+  g_lock_type = Py_TYPE(lock.get());
+  return retarget_lock(reinterpret_cast<PyObject*>(Py_TYPE(lock.get()))) &&
+         retarget_rlock(reinterpret_cast<PyObject*>(Py_TYPE(rlock.get()))) &&
+         adopt_held_rlocks(Py_TYPE(rlock.get())) && retarget_queue();
+}
+
+void release_if_locked(PyObject* lock) noexcept {
+  if (g_lock_type != nullptr && Py_IS_TYPE(lock, g_lock_type) && lock_of(lock).locked()) {
+    static_cast<void>(lock_of(lock).release());
+  } else if (g_lock_type == nullptr) {
+    Ref::steal(PyObject_CallMethod(lock, "release", nullptr));
+    PyErr_Clear();
+  }
+}
+
+}  // namespace coev::python::native_locks

@@ -1,0 +1,21 @@
+// CPython's own locks and simple queues, made cooperative where they stand.
+//
+// The types _thread.lock, _thread.RLock and _queue.SimpleQueue, their objects,
+// old and new, and bound methods taken from them long ago stay the same; their
+// methods run our code, which keeps its state in the objects' own fields. So
+// repr(), pickling errors, weak references and at-fork reinitialization go on
+// working.
+#pragma once
+
+#include <Python.h>
+
+namespace coev::python::native_locks {
+
+// False with ImportError set when the objects are not laid out as known; then
+// nothing is changed.
+[[nodiscard]] bool install() noexcept;
+
+// Releases a _thread.lock that the end of its thread releases.
+void release_if_locked(PyObject* lock) noexcept;
+
+}  // namespace coev::python::native_locks

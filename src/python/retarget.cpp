@@ -1,0 +1,132 @@
+#include "python/retarget.h"
+
+#include "python/ref.h"
+
+namespace coev::python {
+namespace {
+
+constexpr int kSignature =
+    METH_NOARGS | METH_O | METH_VARARGS | METH_KEYWORDS | METH_FASTCALL | METH_METHOD;
+
+// Which of retarget()'s adapters fits; -1 for a signature CPython does not have.
+int adapter_for(int flags) noexcept {
+  switch (flags & kSignature) {
+    case METH_NOARGS:
+      return 0;
+    case METH_O:
+      return 1;
+    case METH_VARARGS:
+      return 2;
+    case METH_VARARGS | METH_KEYWORDS:
+      return 3;
+    case METH_FASTCALL:
+      return 4;
+    case METH_FASTCALL | METH_KEYWORDS:
+      return 5;
+    case METH_METHOD | METH_FASTCALL | METH_KEYWORDS:
+      return 6;
+    default:
+      return -1;
+  }
+}
+
+PyMethodDef* find_definition(PyObject* owner, const char* name) noexcept {
+  PyObject* namespace_dict = PyType_Check(owner) ? reinterpret_cast<PyTypeObject*>(owner)->tp_dict
+                                                 : PyModule_GetDict(owner);
+  PyObject* found = PyDict_GetItemString(namespace_dict, name);  // borrowed
+  if (found == nullptr) return nullptr;
+  if (Py_IS_TYPE(found, &PyMethodDescr_Type)) {
+    return reinterpret_cast<PyMethodDescrObject*>(found)->d_method;
+  }
+  if (PyCFunction_Check(found)) return reinterpret_cast<PyCFunctionObject*>(found)->m_ml;
+  return nullptr;
+}
+
+Ref pack(PyObject* const* arguments, Py_ssize_t count) noexcept {
+  Ref tuple = Ref::steal(PyTuple_New(count));
+  for (Py_ssize_t i = 0; tuple && i < count; ++i) {
+    PyTuple_SET_ITEM(tuple.get(), i, Py_NewRef(arguments[i]));
+  }
+  return tuple;
+}
+
+Ref pack_keywords(PyObject* const* values, PyObject* names) noexcept {
+  Ref dict = Ref::steal(PyDict_New());
+  for (Py_ssize_t i = 0; dict && i < PyTuple_GET_SIZE(names); ++i) {
+    if (PyDict_SetItem(dict.get(), PyTuple_GET_ITEM(names, i), values[i]) < 0) return {};
+  }
+  return dict;
+}
+
+}  // namespace
+
+PyObject* adapter::call_with_dict(Replacement replacement, PyObject* self, PyObject* arguments,
+                                  PyObject* keywords) noexcept {
+  const Py_ssize_t positional = PyTuple_GET_SIZE(arguments);
+  const Py_ssize_t named = PyDict_GET_SIZE(keywords);
+  const Ref values = Ref::steal(PyTuple_New(positional + named));
+  const Ref names = Ref::steal(PyTuple_New(named));
+  if (!values || !names) return nullptr;
+  for (Py_ssize_t i = 0; i < positional; ++i) {
+    PyTuple_SET_ITEM(values.get(), i, Py_NewRef(PyTuple_GET_ITEM(arguments, i)));
+  }
+  Py_ssize_t position = 0;
+  PyObject* name = nullptr;
+  PyObject* value = nullptr;
+  for (Py_ssize_t i = 0; PyDict_Next(keywords, &position, &name, &value); ++i) {
+    PyTuple_SET_ITEM(names.get(), i, Py_NewRef(name));
+    PyTuple_SET_ITEM(values.get(), positional + i, Py_NewRef(value));
+  }
+  return replacement(self, &PyTuple_GET_ITEM(values.get(), 0), positional, names.get());
+}
+
+PyObject* Original::operator()(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                               PyObject* keywords) const noexcept {
+  void (*const erased)() = reinterpret_cast<void (*)()>(definition_.ml_meth);
+  switch (adapter_for(definition_.ml_flags)) {
+    case 0:
+      return definition_.ml_meth(self, nullptr);
+    case 1:
+      return definition_.ml_meth(self, arguments[0]);
+    case 2: {
+      const Ref tuple = pack(arguments, count);
+      return tuple ? definition_.ml_meth(self, tuple.get()) : nullptr;
+    }
+    case 3: {
+      const Ref tuple = pack(arguments, count);
+      const Ref dict = keywords == nullptr ? Ref() : pack_keywords(arguments + count, keywords);
+      if (!tuple || (keywords != nullptr && !dict)) return nullptr;
+      return reinterpret_cast<PyCFunctionWithKeywords>(erased)(self, tuple.get(), dict.get());
+    }
+    case 4:
+      return reinterpret_cast<PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t)>(erased)(
+          self, arguments, count);
+    case 5:
+      return reinterpret_cast<Replacement>(erased)(self, arguments, count, keywords);
+    default:
+      return reinterpret_cast<PyCMethod>(erased)(self, defining_class_, arguments,
+                                                 static_cast<size_t>(count), keywords);
+  }
+}
+
+PyObject* Original::as_function() const noexcept {
+  return PyCFunction_New(&definition_, module_);
+}
+
+bool retarget(PyObject* owner, const char* name, PyCFunction adapters[7],
+              Original* original) noexcept {
+  PyMethodDef* definition = find_definition(owner, name);
+  if (definition == nullptr) return true;
+  const int adapter = adapter_for(definition->ml_flags);
+  if (adapter < 0) {
+    PyErr_Format(PyExc_ImportError, "coev does not know the signature of %s in %R", name, owner);
+    return false;
+  }
+  original->definition_ = *definition;
+  original->module_ = owner;
+  if (PyType_Check(owner)) original->defining_class_ = reinterpret_cast<PyTypeObject*>(owner);
+  definition->ml_meth = adapters[adapter];
+  return true;
+}
+
+}  // namespace coev::python

@@ -1,0 +1,191 @@
+#include "python/signals.h"
+
+#include <signal.h>
+
+#include <array>
+#include <atomic>
+
+#include "python/blocking.h"
+#include "python/coroutine_type.h"
+#include "python/ref.h"
+#include "python/retarget.h"
+#include "python/thread_state.h"
+
+namespace coev::python::signals {
+namespace {
+
+constexpr int kSignals = 65;  // 1 to 64, as Linux counts them
+
+std::array<void (*)(int), kSignals> g_next_handler{};  // CPython's, in C
+Scheduler* g_main_scheduler = nullptr;
+PyTypeObject* g_relay_type = nullptr;
+PyObject* g_due = nullptr;  // list of (handler, signum): to run on the main coroutine
+Original g_signal;
+Original g_getsignal;
+Original g_interrupt_main;
+
+void handle_signal(int number) {
+  const int saved = errno;
+  g_next_handler[static_cast<std::size_t>(number)](number);
+  note();
+  errno = saved;
+}
+
+// Puts ours behind CPython's, if that is what the signal has now.
+void chain(int number) noexcept {
+  struct sigaction action;
+  if (sigaction(number, nullptr, &action) != 0 || (action.sa_flags & SA_SIGINFO) != 0) return;
+  if (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN ||
+      action.sa_handler == handle_signal) {
+    return;
+  }
+  g_next_handler[static_cast<std::size_t>(number)] = action.sa_handler;
+  action.sa_handler = handle_signal;
+  sigaction(number, &action, nullptr);
+}
+
+// --- relays: handlers in Python that run where they should -----------------------------
+
+struct RelayObject {
+  PyObject_HEAD
+  PyObject* handler;
+};
+
+RelayObject* as_relay(PyObject* object) noexcept { return reinterpret_cast<RelayObject*>(object); }
+
+bool on_main_coroutine() noexcept {
+  return g_main_scheduler == nullptr || &g_main_scheduler->current() == &g_main_scheduler->main();
+}
+
+PyObject* relay_call(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  PyObject* handler = as_relay(self)->handler;
+  if (on_main_coroutine() || is_closed()) return PyObject_Call(handler, arguments, keywords);
+  const Ref entry = Ref::steal(PyTuple_Pack(2, handler, PyTuple_GET_ITEM(arguments, 0)));
+  if (!entry || PyList_Append(g_due, entry.get()) < 0) return nullptr;
+  g_main_scheduler->interrupt(g_main_scheduler->main());
+  // The handler should not have to wait until this coroutine blocks.
+  if (g_main_scheduler->yield() == Status::kInterrupted) {
+    // An exception thrown meanwhile is for the next wait, not for this place.
+  }
+  Py_RETURN_NONE;
+}
+
+PyObject* make_relay(PyObject* handler) noexcept {
+  auto* relay = PyObject_New(RelayObject, g_relay_type);
+  if (relay != nullptr) relay->handler = Py_NewRef(handler);
+  return reinterpret_cast<PyObject*>(relay);
+}
+
+void relay_dealloc(PyObject* object) {
+  PyTypeObject* type = Py_TYPE(object);
+  Py_DECREF(as_relay(object)->handler);
+  PyObject_Free(object);
+  Py_DECREF(type);
+}
+
+PyType_Slot relay_slots[] = {{Py_tp_call, reinterpret_cast<void*>(relay_call)},
+                             {Py_tp_dealloc, reinterpret_cast<void*>(relay_dealloc)},
+                             {0, nullptr}};
+PyType_Spec relay_spec = {"coev._SignalRelay", sizeof(RelayObject), 0,
+                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, relay_slots};
+
+// What the user gave, where CPython has a relay. Steals and returns a reference.
+PyObject* unwrap(PyObject* handler) noexcept {
+  if (handler == nullptr || !Py_IS_TYPE(handler, g_relay_type)) return handler;
+  PyObject* inner = Py_NewRef(as_relay(handler)->handler);
+  Py_DECREF(handler);
+  return inner;
+}
+
+PyObject* replaced_signal(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                          PyObject* keywords) {
+  if (count != 2 || keywords != nullptr || !PyCallable_Check(arguments[1])) {
+    return unwrap(g_signal(self, arguments, count, keywords));
+  }
+  const Ref relay = Ref::steal(make_relay(arguments[1]));
+  if (!relay) return nullptr;
+  PyObject* relayed[] = {arguments[0], relay.get()};
+  PyObject* previous = g_signal(self, relayed, 2);
+  if (previous == nullptr) return nullptr;
+  const long number = PyLong_AsLong(arguments[0]);
+  if (number > 0 && number < kSignals) chain(static_cast<int>(number));
+  return unwrap(previous);
+}
+
+PyObject* replaced_getsignal(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                             PyObject* keywords) {
+  return unwrap(g_getsignal(self, arguments, count, keywords));
+}
+
+PyObject* replaced_interrupt_main(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                                  PyObject* keywords) {
+  PyObject* result = g_interrupt_main(self, arguments, count, keywords);
+  if (result != nullptr) note();
+  return result;
+}
+
+// Handlers set before us get a relay too.
+bool adopt_handler(PyObject* module, int number) noexcept {
+  const Ref boxed = Ref::steal(PyLong_FromLong(number));
+  PyObject* argument = boxed.get();
+  if (argument == nullptr) return false;
+  const Ref handler = Ref::steal(g_getsignal(module, &argument, 1));
+  if (!handler) {
+    PyErr_Clear();  // a number that is no signal here
+    return true;
+  }
+  if (!PyCallable_Check(handler.get())) return true;
+  PyObject* arguments[] = {argument, handler.get()};
+  const Ref previous = Ref::steal(replaced_signal(module, arguments, 2, nullptr));
+  return static_cast<bool>(previous);
+}
+
+bool run_due() noexcept {
+  while (PyList_GET_SIZE(g_due) > 0) {
+    const Ref entry = Ref::borrow(PyList_GET_ITEM(g_due, 0));
+    if (PyList_SetSlice(g_due, 0, 1, nullptr) < 0) return false;
+    PyObject* handler = PyTuple_GET_ITEM(entry.get(), 0);
+    const Ref frame = Ref::steal(reinterpret_cast<PyObject*>(
+        PyThreadState_GetFrame(PyThreadState_Get())));
+    const Ref result =
+        Ref::steal(PyObject_CallFunctionObjArgs(handler, PyTuple_GET_ITEM(entry.get(), 1),
+                                                frame ? frame.get() : Py_None, nullptr));
+    if (!result) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void note() noexcept {
+  thread_state::mark_signal_pending();
+  if (g_main_scheduler != nullptr) g_main_scheduler->wake_from_signal();
+}
+
+void signalled(Scheduler& scheduler) noexcept { scheduler.interrupt(scheduler.main()); }
+
+bool run_pending() noexcept {
+  if (!thread_state::on_main_os_thread()) return true;
+  if (PyErr_CheckSignals() != 0) return false;
+  return !on_main_coroutine() || run_due();
+}
+
+bool install() noexcept {
+  g_main_scheduler = &thread_state::scheduler();
+  g_due = PyList_New(0);
+  g_relay_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&relay_spec));
+  const Ref module = Ref::steal(PyImport_ImportModule("_signal"));
+  const Ref thread = Ref::steal(PyImport_ImportModule("_thread"));
+  if (g_due == nullptr || g_relay_type == nullptr || !module || !thread) return false;
+  if (!retarget<replaced_signal>(module.get(), "signal", &g_signal) ||
+      !retarget<replaced_getsignal>(module.get(), "getsignal", &g_getsignal) ||
+      !retarget<replaced_interrupt_main>(thread.get(), "interrupt_main", &g_interrupt_main)) {
+    return false;
+  }
+  for (int number = 1; number < kSignals; ++number) {
+    if (!adopt_handler(module.get(), number)) return false;
+  }
+  return true;
+}
+
+}  // namespace coev::python::signals

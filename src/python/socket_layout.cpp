@@ -1,0 +1,61 @@
+#include "python/socket_layout.h"
+
+#include "python/ref.h"
+
+namespace coev::python {
+namespace {
+
+PyTypeObject* g_socket_type = nullptr;
+thread_local PyObject* t_shadow = nullptr;  // kept: sockets of C have no cycle to break
+
+bool has_number(PyObject* socket, const char* attribute, long wanted) noexcept {
+  const Ref value = Ref::steal(PyObject_GetAttrString(socket, attribute));
+  return value && PyLong_AsLong(value.get()) == wanted;
+}
+
+bool is_as_known(PyObject* socket) noexcept {
+  const Ref fd = Ref::steal(PyObject_CallMethod(socket, "fileno", nullptr));
+  const Ref set = Ref::steal(PyObject_CallMethod(socket, "settimeout", "d", 2.5));
+  if (!fd || !set) return false;
+  const SocketFields& fields = socket_fields(socket);
+  return fields.fd == PyLong_AsLong(fd.get()) && fields.timeout_ns == 2'500'000'000 &&
+         has_number(socket, "family", fields.family) && has_number(socket, "type", fields.type) &&
+         has_number(socket, "proto", fields.protocol);
+}
+
+}  // namespace
+
+bool check_socket_layout(PyTypeObject* type) noexcept {
+  g_socket_type = type;
+  const Ref probe = Ref::steal(PyObject_CallNoArgs(reinterpret_cast<PyObject*>(type)));
+  if (!probe) return false;
+  const bool known = is_as_known(probe.get());
+  Ref::steal(PyObject_CallMethod(probe.get(), "close", nullptr));
+  if (known) return true;
+  if (!PyErr_Occurred()) {
+    PyErr_SetString(PyExc_ImportError,
+                    "coev does not know how this interpreter lays out its socket objects");
+  }
+  return false;
+}
+
+PyObject* borrow_shadow(PyObject* socket) noexcept {
+  if (t_shadow == nullptr) {
+    const Ref nothing = Ref::steal(PyTuple_New(0));
+    t_shadow = nothing ? g_socket_type->tp_new(g_socket_type, nothing.get(), nullptr) : nullptr;
+    if (t_shadow == nullptr) return nullptr;
+  }
+  const SocketFields& real = socket_fields(socket);
+  SocketFields& shadow = socket_fields(t_shadow);
+  shadow.fd = real.fd;
+  shadow.family = real.family;
+  shadow.type = real.type;
+  shadow.protocol = real.protocol;
+  shadow.error_handler = real.error_handler;
+  shadow.timeout_ns = 0;
+  return t_shadow;
+}
+
+void return_shadow(PyObject* shadow) noexcept { socket_fields(shadow).fd = -1; }
+
+}  // namespace coev::python

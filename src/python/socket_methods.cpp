@@ -1,0 +1,549 @@
+#include "python/socket_methods.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <memory>
+#include <vector>
+
+#include "core/io.h"
+#include "core/readiness.h"
+#include "core/scheduler.h"
+#include "python/blocking.h"
+#include "python/ref.h"
+#include "python/resolver.h"
+#include "python/retarget.h"
+#include "python/socket_layout.h"
+#include "python/thread_state.h"
+
+namespace coev::python::socket_methods {
+namespace {
+
+struct Originals {
+  Original accept, connect, connect_ex, recv, recv_into, recvfrom, recvfrom_into, recvmsg,
+      recvmsg_into, send, sendall, sendto, sendmsg, close, detach, setblocking, settimeout;
+  Original close_fd, os_close, os_dup2, os_get_blocking;
+};
+Originals g_original;
+initproc g_original_init = nullptr;
+
+// False: the original should deal with it: it does not block, or is an error.
+bool would_block(const SocketFields& socket) noexcept {
+  return socket.fd >= 0 && socket.blocks() && !is_closed() && !thread_state::finalizing();
+}
+
+bool parse_int(PyObject* object, int* value) noexcept {
+  const long wide = PyLong_AsLong(object);
+  if (wide == -1 && PyErr_Occurred()) return false;
+  if (wide < INT_MIN || wide > INT_MAX) {
+    PyErr_SetString(PyExc_OverflowError, "signed integer is out of range");
+    return false;
+  }
+  *value = static_cast<int>(wide);
+  return true;
+}
+
+PyObject* raise_io(Status status) noexcept { return raise(status); }
+
+// --- recv and send: the hot ones ------------------------------------------------------
+
+constexpr std::size_t kScratchBytes = 64 * 1024;
+
+// Bytes pass through it between recv() and the result; nothing switches then.
+char* scratch() noexcept {
+  thread_local const std::unique_ptr<char[]> buffer(new char[kScratchBytes]);
+  return buffer.get();
+}
+
+Status receive(PyObject* self, void* buffer, std::size_t bytes, int flags, Deadline deadline,
+               std::size_t* count) noexcept {
+  thread_state::scheduler();
+  return wait([&] {
+    const int fd = socket_fields(self).fd;
+    if (fd < 0) return Status::kClosed;
+    return io::receive(fd, buffer, bytes, flags, self, deadline, count);
+  });
+}
+
+PyObject* receive_large(PyObject* self, Py_ssize_t bytes, int flags, Deadline deadline) noexcept {
+  PyObject* result = PyBytes_FromStringAndSize(nullptr, bytes);
+  if (result == nullptr) return nullptr;
+  std::size_t count = 0;
+  const Status status = receive(self, PyBytes_AS_STRING(result), static_cast<std::size_t>(bytes),
+                                flags, deadline, &count);
+  if (status != Status::kOk) {
+    Py_DECREF(result);
+    return raise_io(status);
+  }
+  _PyBytes_Resize(&result, static_cast<Py_ssize_t>(count));
+  return result;
+}
+
+PyObject* replaced_recv(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
+  const SocketFields& socket = socket_fields(self);
+  if (!would_block(socket) || count < 1 || count > 2) return g_original.recv(self, arguments, count);
+  const Py_ssize_t bytes = PyNumber_AsSsize_t(arguments[0], PyExc_OverflowError);
+  if (bytes == -1 && PyErr_Occurred()) return nullptr;
+  if (bytes < 0) return g_original.recv(self, arguments, count);  // raises
+  int flags = 0;
+  if (count == 2 && !parse_int(arguments[1], &flags)) return nullptr;
+  const Deadline deadline = socket.deadline();
+  if (bytes > static_cast<Py_ssize_t>(kScratchBytes)) {
+    return receive_large(self, bytes, flags, deadline);
+  }
+  std::size_t received = 0;
+  char* buffer = scratch();
+  const Status status =
+      receive(self, buffer, static_cast<std::size_t>(bytes), flags, deadline, &received);
+  if (status != Status::kOk) return raise_io(status);
+  return PyBytes_FromStringAndSize(buffer, static_cast<Py_ssize_t>(received));
+}
+
+// A buffer that is released at the end of a call.
+class BufferView {
+ public:
+  BufferView(PyObject* object, int flags) noexcept
+      : valid_(PyObject_GetBuffer(object, &view_, flags) == 0) {}
+  ~BufferView() {
+    if (valid_) PyBuffer_Release(&view_);
+  }
+  BufferView(const BufferView&) = delete;
+  BufferView& operator=(const BufferView&) = delete;
+  explicit operator bool() const noexcept { return valid_; }
+  [[nodiscard]] char* bytes() const noexcept { return static_cast<char*>(view_.buf); }
+  [[nodiscard]] std::size_t size() const noexcept { return static_cast<std::size_t>(view_.len); }
+
+ private:
+  Py_buffer view_;
+  bool valid_;
+};
+
+PyObject* replaced_recv_into(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                             PyObject* keywords) {
+  static constexpr const char* kNames[] = {"buffer", "nbytes", "flags", nullptr};
+  const SocketFields& socket = socket_fields(self);
+  if (!would_block(socket)) return g_original.recv_into(self, arguments, count, keywords);
+  PyObject* values[3];
+  int flags = 0;
+  if (!parse_arguments("recv_into", arguments, count, keywords, kNames, 1, values)) return nullptr;
+  const Py_ssize_t wanted =
+      values[1] == nullptr ? 0 : PyNumber_AsSsize_t(values[1], PyExc_OverflowError);
+  if (wanted == -1 && PyErr_Occurred()) return nullptr;
+  if (values[2] != nullptr && !parse_int(values[2], &flags)) return nullptr;
+  const BufferView buffer(values[0], PyBUF_WRITABLE);
+  if (!buffer) return nullptr;
+  if (wanted < 0) {
+    PyErr_SetString(PyExc_ValueError, "negative buffersize in recv_into");
+    return nullptr;
+  }
+  const std::size_t bytes = wanted == 0 ? buffer.size() : static_cast<std::size_t>(wanted);
+  if (bytes > buffer.size()) {
+    PyErr_SetString(PyExc_ValueError, "buffer too small for requested bytes");
+    return nullptr;
+  }
+  std::size_t received = 0;
+  const Status status = receive(self, buffer.bytes(), bytes, flags, socket.deadline(), &received);
+  if (status != Status::kOk) return raise_io(status);
+  return PyLong_FromSize_t(received);
+}
+
+Status send_some(PyObject* self, const char* bytes, std::size_t size, int flags, Deadline deadline,
+                 std::size_t* sent) noexcept {
+  thread_state::scheduler();
+  return wait([&] {
+    const int fd = socket_fields(self).fd;
+    if (fd < 0) return Status::kClosed;
+    return io::send(fd, bytes, size, flags, self, deadline, sent);
+  });
+}
+
+PyObject* replaced_send(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
+  const SocketFields& socket = socket_fields(self);
+  if (!would_block(socket) || count < 1 || count > 2) return g_original.send(self, arguments, count);
+  int flags = 0;
+  if (count == 2 && !parse_int(arguments[1], &flags)) return nullptr;
+  const BufferView data(arguments[0], PyBUF_SIMPLE);
+  if (!data) return nullptr;
+  std::size_t sent = 0;
+  const Status status =
+      send_some(self, data.bytes(), data.size(), flags, socket.deadline(), &sent);
+  if (status != Status::kOk) return raise_io(status);
+  return PyLong_FromSize_t(sent);
+}
+
+PyObject* replaced_sendall(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                           PyObject*) {
+  const SocketFields& socket = socket_fields(self);
+  if (!would_block(socket) || count < 1 || count > 2) {
+    return g_original.sendall(self, arguments, count);
+  }
+  int flags = 0;
+  if (count == 2 && !parse_int(arguments[1], &flags)) return nullptr;
+  const BufferView data(arguments[0], PyBUF_SIMPLE);
+  if (!data) return nullptr;
+  const Deadline deadline = socket.deadline();
+  std::size_t done = 0;
+  do {
+    std::size_t sent = 0;
+    const Status status =
+        send_some(self, data.bytes() + done, data.size() - done, flags, deadline, &sent);
+    if (status != Status::kOk) return raise_io(status);
+    done += sent;
+  } while (done < data.size());
+  Py_RETURN_NONE;
+}
+
+// --- the others: the original on a shadow, and a wait where it would block ---------------
+
+// kTimedOut: it would block. kSystemError: an exception is set.
+template <typename Call>
+Status try_on_shadow(PyObject* self, PyObject** result, Call call) noexcept {
+  PyObject* shadow = borrow_shadow(self);
+  if (shadow == nullptr) return Status::kSystemError;
+  *result = call(shadow);
+  return_shadow(shadow);
+  if (*result != nullptr) return Status::kOk;
+  if (!PyErr_ExceptionMatches(PyExc_BlockingIOError)) return Status::kSystemError;
+  PyErr_Clear();
+  return Status::kTimedOut;
+}
+
+// Waits until `event` on the socket's fd; true, or false with an exception set.
+bool wait_ready(PyObject* self, unsigned event, Deadline deadline) noexcept {
+  Readiness& readiness = thread_state::scheduler().readiness();
+  const Status status = wait([&] {
+    const int fd = socket_fields(self).fd;
+    if (fd < 0) return Status::kClosed;
+    return readiness.wait(fd, event, deadline, self, nullptr);
+  });
+  if (status != Status::kOk) raise_io(status);
+  return status == Status::kOk;
+}
+
+template <typename Call>
+PyObject* until_done(PyObject* self, unsigned event, Call call) noexcept {
+  const Deadline deadline = socket_fields(self).deadline();
+  Scheduler& scheduler = thread_state::scheduler();
+  const Status quota = wait([&] { return scheduler.spend_quota(); });
+  if (quota != Status::kOk) return raise_io(quota);
+  for (;;) {
+    PyObject* result = nullptr;
+    const Status status = try_on_shadow(self, &result, call);
+    if (status != Status::kTimedOut) return result;
+    if (!wait_ready(self, event, deadline)) return nullptr;
+  }
+}
+
+// The arguments with MSG_DONTWAIT among their flags.
+class WithFlags {
+ public:
+  // `flags_at`: the position of the flags; what is missing before comes from
+  // `defaults`. False with an exception set.
+  bool assign(PyObject* const* values, Py_ssize_t count, Py_ssize_t flags_at,
+              PyObject* const* defaults) noexcept {
+    count_ = count > flags_at ? count : flags_at + 1;
+    for (Py_ssize_t i = 0; i < count_; ++i) values_[i] = i < count ? values[i] : defaults[i];
+    int flags = 0;
+    if (count > flags_at && !parse_int(values[flags_at], &flags)) return false;
+    flags_ = Ref::steal(PyLong_FromLong(flags | MSG_DONTWAIT));
+    values_[flags_at] = flags_.get();
+    return static_cast<bool>(flags_);
+  }
+  PyObject* call(const Original& original, PyObject* shadow) const noexcept {
+    return original(shadow, values_, count_);
+  }
+
+ private:
+  static constexpr Py_ssize_t kMost = 4;
+  PyObject* values_[kMost] = {};
+  Py_ssize_t count_ = 0;
+  Ref flags_;
+};
+
+constexpr Py_ssize_t kMostArguments = 4;
+
+// recvfrom, recvmsg, recvmsg_into and sendmsg differ in these:
+template <Original Originals::*original, int flags_at, unsigned event>
+PyObject* with_flags(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                     PyObject* keywords) noexcept {
+  const Original& call = g_original.*original;
+  if (!would_block(socket_fields(self)) || count < 1 || count > kMostArguments ||
+      keywords != nullptr) {
+    return call(self, arguments, count, keywords);
+  }
+  const Ref zero = Ref::steal(PyLong_FromLong(0));
+  const Ref nothing = Ref::steal(PyTuple_New(0));
+  PyObject* filler = event == kWritable ? nothing.get() : zero.get();
+  PyObject* defaults[kMostArguments] = {filler, filler, filler, filler};
+  WithFlags with;
+  if (!with.assign(arguments, count, flags_at, defaults)) return nullptr;
+  return until_done(self, event, [&](PyObject* shadow) { return with.call(call, shadow); });
+}
+
+PyObject* replaced_recvfrom_into(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                                 PyObject* keywords) {
+  static constexpr const char* kNames[] = {"buffer", "nbytes", "flags", nullptr};
+  if (!would_block(socket_fields(self))) {
+    return g_original.recvfrom_into(self, arguments, count, keywords);
+  }
+  PyObject* values[3];
+  if (!parse_arguments("recvfrom_into", arguments, count, keywords, kNames, 1, values)) {
+    return nullptr;
+  }
+  const Ref zero = Ref::steal(PyLong_FromLong(0));
+  for (int i = 1; i < 3; ++i) {
+    if (values[i] == nullptr) values[i] = zero.get();
+  }
+  return with_flags<&Originals::recvfrom_into, 2, kReadable>(self, values, 3, nullptr);
+}
+
+PyObject* replaced_sendto(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                          PyObject*) {
+  if (!would_block(socket_fields(self)) || count < 2 || count > 3) {
+    return g_original.sendto(self, arguments, count);
+  }
+  const Ref address = Ref::steal(resolver::resolve(self, arguments[count - 1]));
+  if (!address) return nullptr;
+  int flags = 0;
+  if (count == 3 && !parse_int(arguments[1], &flags)) return nullptr;
+  const Ref all_flags = Ref::steal(PyLong_FromLong(flags | MSG_DONTWAIT));
+  if (!all_flags) return nullptr;
+  PyObject* values[] = {arguments[0], all_flags.get(), address.get()};
+  return until_done(self, kWritable,
+                    [&](PyObject* shadow) { return g_original.sendto(shadow, values, 3); });
+}
+
+// --- O_NONBLOCK -----------------------------------------------------------------------
+
+// accept() and connect() have no flag of their own, so the open file must not
+// block. Listening sockets keep the mode, and os.get_blocking() keeps saying what
+// the user set; connect() gives it back.
+
+std::vector<bool>& hidden_nonblocking() noexcept {  // by fd
+  static auto* const fds = new std::vector<bool>;
+  return *fds;
+}
+
+bool is_hidden(int fd) noexcept {
+  const auto index = static_cast<std::size_t>(fd);
+  return fd >= 0 && index < hidden_nonblocking().size() && hidden_nonblocking()[index];
+}
+
+bool hide(int fd) noexcept {
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return false;
+  if ((flags & O_NONBLOCK) != 0) return true;
+  const auto index = static_cast<std::size_t>(fd);
+  if (index >= hidden_nonblocking().size()) hidden_nonblocking().resize(2 * index + 64);
+  hidden_nonblocking()[index] = true;
+  return fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+}
+
+void forget_hidden(int fd) noexcept {
+  if (is_hidden(fd)) hidden_nonblocking()[static_cast<std::size_t>(fd)] = false;
+}
+
+void unhide(int fd) noexcept {
+  if (!is_hidden(fd)) return;
+  forget_hidden(fd);
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags >= 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+PyObject* replaced_accept(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
+  const SocketFields& socket = socket_fields(self);
+  if (!would_block(socket)) return g_original.accept(self, arguments, count);
+  if (!is_hidden(socket.fd) && !hide(socket.fd)) return PyErr_SetFromErrno(PyExc_OSError);
+  return until_done(self, kReadable, [](PyObject* shadow) { return g_original.accept(shadow); });
+}
+
+// --- connect --------------------------------------------------------------------------
+
+constexpr std::int64_t kUnixRetryNs = 1'000'000;  // a full backlog cannot be waited for
+
+// The errno of a connection attempt that has come to its end, or -1 with an
+// exception set.
+int finish_connect(PyObject* self, PyObject* address, int error, Deadline deadline) noexcept {
+  Scheduler& scheduler = thread_state::scheduler();
+  while (error == EAGAIN && socket_fields(self).family == AF_UNIX) {
+    if (deadline.passed()) return ETIMEDOUT;
+    const Status status = wait([&] { return scheduler.sleep_until(Deadline::after(kUnixRetryNs)); });
+    if (status != Status::kTimedOut) return raise_io(status), -1;
+    PyObject* result = nullptr;
+    const Status tried = try_on_shadow(self, &result, [&](PyObject* shadow) {
+      return g_original.connect_ex(shadow, &address, 1);
+    });
+    if (tried != Status::kOk) return -1;
+    error = static_cast<int>(PyLong_AsLong(result));
+    Py_DECREF(result);
+  }
+  if (error != EINPROGRESS && error != EINTR) return error;
+  if (!wait_ready(self, kWritable, deadline)) return -1;
+  socklen_t size = sizeof error;
+  if (getsockopt(socket_fields(self).fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
+  return error;
+}
+
+// As finish_connect(); *timed_out tells a TimeoutError apart.
+int connect_to(PyObject* self, PyObject* given) noexcept {
+  const SocketFields& socket = socket_fields(self);
+  const Deadline deadline = socket.deadline();
+  const Ref address = Ref::steal(resolver::resolve(self, given));
+  if (!address) return -1;
+  const bool was_hidden = is_hidden(socket.fd);
+  const int fd = socket.fd;
+  if (!hide(fd)) return errno;
+  PyObject* target = address.get();
+  PyObject* result = nullptr;
+  const Status tried = try_on_shadow(self, &result, [&](PyObject* shadow) {
+    return g_original.connect_ex(shadow, &target, 1);
+  });
+  int error = -1;
+  if (tried == Status::kOk) {
+    error = static_cast<int>(PyLong_AsLong(result));
+    Py_DECREF(result);
+    error = finish_connect(self, target, error, deadline);
+  }
+  const int saved = errno;
+  if (!was_hidden && socket_fields(self).fd == fd) unhide(fd);
+  errno = saved;
+  return error;
+}
+
+PyObject* replaced_connect(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                           PyObject*) {
+  if (!would_block(socket_fields(self))) return g_original.connect(self, arguments, count);
+  const int error = connect_to(self, arguments[0]);
+  if (error == 0) Py_RETURN_NONE;
+  if (error < 0) return nullptr;
+  errno = error;
+  return PyErr_SetFromErrno(PyExc_OSError);
+}
+
+PyObject* replaced_connect_ex(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                              PyObject*) {
+  if (!would_block(socket_fields(self))) return g_original.connect_ex(self, arguments, count);
+  const int error = connect_to(self, arguments[0]);
+  if (error >= 0) return PyLong_FromLong(error);
+  if (!PyErr_ExceptionMatches(PyExc_TimeoutError)) return nullptr;
+  PyErr_Clear();
+  return PyLong_FromLong(EAGAIN);  // as the original on a timeout
+}
+
+// --- closing and opening --------------------------------------------------------------
+
+void forget(int fd) noexcept {
+  if (fd < 0) return;
+  forget_hidden(fd);
+  Readiness::forget(fd);
+}
+
+PyObject* replaced_close(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
+  forget(socket_fields(self).fd);
+  return g_original.close(self, arguments, count);
+}
+
+PyObject* replaced_detach(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                          PyObject*) {
+  unhide(socket_fields(self).fd);  // whoever gets the fd expects the user's mode
+  forget(socket_fields(self).fd);
+  return g_original.detach(self, arguments, count);
+}
+
+template <Original Originals::*original>
+PyObject* with_mode(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                    PyObject* keywords) {
+  forget_hidden(socket_fields(self).fd);  // the original sets the open file's mode anew
+  return (g_original.*original)(self, arguments, count, keywords);
+}
+
+// A socket object that gets an fd gets one of which nothing old is known.
+int replaced_init(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  const int result = g_original_init(self, arguments, keywords);
+  if (result == 0) forget(socket_fields(self).fd);
+  return result;
+}
+
+template <Original Originals::*original, int fd_at>
+PyObject* closes_fd(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                    PyObject* keywords) {
+  if (count > fd_at && PyLong_Check(arguments[fd_at])) {
+    const long fd = PyLong_AsLong(arguments[fd_at]);
+    if (fd >= 0 && fd <= INT_MAX) forget(static_cast<int>(fd));
+    PyErr_Clear();
+  }
+  return (g_original.*original)(self, arguments, count, keywords);
+}
+
+PyObject* replaced_get_blocking(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                                PyObject* keywords) {
+  if (count == 1 && PyLong_Check(arguments[0]) &&
+      is_hidden(static_cast<int>(PyLong_AsLong(arguments[0])))) {
+    Py_RETURN_TRUE;
+  }
+  return g_original.os_get_blocking(self, arguments, count, keywords);
+}
+
+// --- installing -----------------------------------------------------------------------
+
+bool replace_init(PyTypeObject* type) noexcept {
+  PyObject* descriptor = PyDict_GetItemString(type->tp_dict, "__init__");
+  if (descriptor == nullptr || !Py_IS_TYPE(descriptor, &PyWrapperDescr_Type)) {
+    PyErr_SetString(PyExc_ImportError, "coev does not know how sockets are initialized here");
+    return false;
+  }
+  g_original_init = type->tp_init;
+  reinterpret_cast<PyWrapperDescrObject*>(descriptor)->d_wrapped =
+      reinterpret_cast<void*>(replaced_init);
+  type->tp_init = replaced_init;
+  return true;
+}
+
+bool retarget_methods(PyObject* type) noexcept {
+  Originals& o = g_original;
+  return retarget<replaced_accept>(type, "_accept", &o.accept) &&
+         retarget<replaced_connect>(type, "connect", &o.connect) &&
+         retarget<replaced_connect_ex>(type, "connect_ex", &o.connect_ex) &&
+         retarget<replaced_recv>(type, "recv", &o.recv) &&
+         retarget<replaced_recv_into>(type, "recv_into", &o.recv_into) &&
+         retarget<with_flags<&Originals::recvfrom, 1, kReadable>>(type, "recvfrom", &o.recvfrom) &&
+         retarget<replaced_recvfrom_into>(type, "recvfrom_into", &o.recvfrom_into) &&
+         retarget<with_flags<&Originals::recvmsg, 2, kReadable>>(type, "recvmsg", &o.recvmsg) &&
+         retarget<with_flags<&Originals::recvmsg_into, 2, kReadable>>(type, "recvmsg_into",
+                                                                     &o.recvmsg_into) &&
+         retarget<replaced_send>(type, "send", &o.send) &&
+         retarget<replaced_sendall>(type, "sendall", &o.sendall) &&
+         retarget<replaced_sendto>(type, "sendto", &o.sendto) &&
+         retarget<with_flags<&Originals::sendmsg, 2, kWritable>>(type, "sendmsg", &o.sendmsg) &&
+         retarget<replaced_close>(type, "close", &o.close) &&
+         retarget<replaced_detach>(type, "detach", &o.detach) &&
+         retarget<with_mode<&Originals::setblocking>>(type, "setblocking", &o.setblocking) &&
+         retarget<with_mode<&Originals::settimeout>>(type, "settimeout", &o.settimeout);
+}
+
+bool retarget_functions(PyObject* socket_module, PyObject* os_module) noexcept {
+  Originals& o = g_original;
+  return retarget<closes_fd<&Originals::close_fd, 0>>(socket_module, "close", &o.close_fd) &&
+         retarget<closes_fd<&Originals::os_close, 0>>(os_module, "close", &o.os_close) &&
+         retarget<closes_fd<&Originals::os_dup2, 1>>(os_module, "dup2", &o.os_dup2) &&
+         retarget<replaced_get_blocking>(os_module, "get_blocking", &o.os_get_blocking);
+}
+
+}  // namespace
+
+bool install() noexcept {
+  if (g_original.recv) return true;
+  const Ref socket_module = Ref::steal(PyImport_ImportModule("_socket"));
+  const Ref os_module = Ref::steal(PyImport_ImportModule("posix"));
+  if (!socket_module || !os_module) return false;
+  const Ref type = Ref::steal(PyObject_GetAttrString(socket_module.get(), "socket"));
+  if (!type) return false;
+  auto* socket_type = reinterpret_cast<PyTypeObject*>(type.get());
+  return check_socket_layout(socket_type) && replace_init(socket_type) &&
+         retarget_methods(type.get()) && retarget_functions(socket_module.get(), os_module.get()) &&
+         resolver::install(socket_module.get());
+}
+
+}  // namespace coev::python::socket_methods

@@ -1,0 +1,327 @@
+#include "python/thread_module.h"
+
+#include <pthread.h>
+#include <structmember.h>
+
+#include <cmath>
+#include <new>
+
+#include "core/event.h"
+#include "python/blocking.h"
+#include "python/coroutine_type.h"
+#include "python/ref.h"
+#include "python/retarget.h"
+#include "python/thread_state.h"
+
+namespace coev::python::thread_module {
+namespace {
+
+struct Originals {
+  Original start_new_thread, start_new, start_joinable_thread, get_ident, stack_size, count,
+      make_thread_handle, shutdown, set_name, sleep, pthread_kill, pthread_getcpuclockid;
+};
+Originals g_original;
+
+// --- thread handles -------------------------------------------------------------------
+
+struct HandleObject {
+  PyObject_HEAD
+  PyObject* weak_references;
+  CoroutineObject* coroutine;  // owned; nullptr before the start, or for a foreign thread
+  unsigned long ident;         // 0 before the start
+  bool done;                   // _set_done() was called
+  Event set_done;
+};
+
+PyTypeObject* g_handle_type = nullptr;
+
+HandleObject* as_handle(PyObject* object) noexcept {
+  return reinterpret_cast<HandleObject*>(object);
+}
+
+bool handle_is_done(HandleObject* self) noexcept {
+  return self->done || (self->coroutine != nullptr && self->coroutine->finished.is_set());
+}
+
+PyObject* handle_new(PyTypeObject* type, PyObject*, PyObject*) {
+  auto* self = as_handle(type->tp_alloc(type, 0));
+  if (self != nullptr) new (&self->set_done) Event;
+  return reinterpret_cast<PyObject*>(self);
+}
+
+void handle_dealloc(PyObject* object) {
+  HandleObject* self = as_handle(object);
+  PyTypeObject* type = Py_TYPE(object);
+  if (self->weak_references != nullptr) PyObject_ClearWeakRefs(object);
+  Py_XDECREF(self->coroutine);
+  self->set_done.~Event();
+  type->tp_free(object);
+  Py_DECREF(type);
+}
+
+PyObject* handle_join(PyObject* object, PyObject* const* arguments, Py_ssize_t count,
+                      PyObject* keywords) {
+  static constexpr const char* kNames[] = {"timeout", nullptr};
+  HandleObject* self = as_handle(object);
+  PyObject* timeout = nullptr;
+  if (!parse_arguments("join", arguments, count, keywords, kNames, 0, &timeout)) return nullptr;
+  Deadline deadline = Deadline::never();
+  if (timeout != nullptr && timeout != Py_None) {
+    std::int64_t ns = 0;
+    if (!parse_seconds(timeout, &ns)) return nullptr;
+    if (ns >= 0) deadline = Deadline::after(ns);
+  }
+  if (self->ident == 0 && !self->done) {
+    PyErr_SetString(PyExc_RuntimeError, "thread not started");
+    return nullptr;
+  }
+  if (handle_is_done(self)) Py_RETURN_NONE;
+  if (self->ident == current_ident()) {
+    PyErr_SetString(PyExc_RuntimeError, "Cannot join current thread");
+    return nullptr;
+  }
+  if (!can_block()) return nullptr;
+  const Ref keep = Ref::borrow(object);
+  Event& end = self->coroutine != nullptr ? self->coroutine->finished : self->set_done;
+  thread_state::scheduler();
+  const Status status = wait([&] { return end.wait(deadline); });
+  if (status == Status::kOk || status == Status::kTimedOut) Py_RETURN_NONE;
+  return raise(status);
+}
+
+PyObject* handle_method_is_done(PyObject* object, PyObject*) {
+  return PyBool_FromLong(handle_is_done(as_handle(object)));
+}
+
+PyObject* handle_set_done(PyObject* object, PyObject*) {
+  as_handle(object)->done = true;
+  as_handle(object)->set_done.set();
+  Py_RETURN_NONE;
+}
+
+PyObject* handle_ident(PyObject* object, void*) {
+  return PyLong_FromUnsignedLong(as_handle(object)->ident);
+}
+
+PyObject* handle_repr(PyObject* object) {
+  return PyUnicode_FromFormat("<_ThreadHandle object: ident=%lu>", as_handle(object)->ident);
+}
+
+PyMethodDef handle_methods[] = {
+    {"join", as_method(handle_join), METH_FASTCALL | METH_KEYWORDS, nullptr},
+    {"is_done", handle_method_is_done, METH_NOARGS, nullptr},
+    {"_set_done", handle_set_done, METH_NOARGS, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
+PyGetSetDef handle_attributes[] = {{"ident", handle_ident, nullptr, nullptr, nullptr},
+                                   {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyMemberDef handle_members[] = {{"__weaklistoffset__", T_PYSSIZET,
+                                 offsetof(HandleObject, weak_references), READONLY, nullptr},
+                                {nullptr, 0, 0, 0, nullptr}};
+PyType_Slot handle_slots[] = {{Py_tp_new, reinterpret_cast<void*>(handle_new)},
+                              {Py_tp_dealloc, reinterpret_cast<void*>(handle_dealloc)},
+                              {Py_tp_repr, reinterpret_cast<void*>(handle_repr)},
+                              {Py_tp_methods, handle_methods},
+                              {Py_tp_getset, handle_attributes},
+                              {Py_tp_members, handle_members},
+                              {0, nullptr}};
+PyType_Spec handle_spec = {"_thread._ThreadHandle", sizeof(HandleObject), 0, Py_TPFLAGS_DEFAULT,
+                           handle_slots};
+
+// --- starting ---------------------------------------------------------------------------
+
+PyObject* type_error(const char* message) noexcept {
+  PyErr_SetString(PyExc_TypeError, message);
+  return nullptr;
+}
+
+PyObject* start_new_thread(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
+  if (count < 2 || count > 3) {
+    return type_error("start_new_thread() takes a function, a tuple and optionally a dict");
+  }
+  if (!PyCallable_Check(arguments[0])) return type_error("first arg must be callable");
+  if (!PyTuple_Check(arguments[1])) return type_error("2nd arg must be a tuple");
+  PyObject* keywords = count == 3 ? arguments[2] : nullptr;
+  if (keywords != nullptr && !PyDict_Check(keywords)) {
+    return type_error("optional 3rd arg must be a dictionary");
+  }
+  if (PySys_Audit("_thread.start_new_thread", "OOO", arguments[0], arguments[1],
+                  keywords != nullptr ? keywords : Py_None) < 0) {
+    return nullptr;
+  }
+  CoroutineObject* coroutine = spawn_thread(arguments[0], arguments[1], keywords, true);
+  if (coroutine == nullptr) return nullptr;
+  PyObject* ident = PyLong_FromUnsignedLong(coroutine->ident);
+  Py_DECREF(coroutine);
+  return ident;
+}
+
+PyObject* start_joinable_thread(PyObject*, PyObject* const* arguments, Py_ssize_t count,
+                                PyObject* keywords) {
+  static constexpr const char* kNames[] = {"function", "handle", "daemon", nullptr};
+  PyObject* values[3];
+  if (!parse_arguments("start_joinable_thread", arguments, count, keywords, kNames, 1, values)) {
+    return nullptr;
+  }
+  if (!PyCallable_Check(values[0])) return type_error("thread function must be callable");
+  const bool given = values[1] != nullptr && values[1] != Py_None;
+  if (given && !Py_IS_TYPE(values[1], g_handle_type)) {
+    return type_error("'handle' must be a _ThreadHandle");
+  }
+  const int daemon = values[2] == nullptr ? 1 : PyObject_IsTrue(values[2]);
+  if (daemon < 0) return nullptr;
+  if (PySys_Audit("_thread.start_joinable_thread", "OiO", values[0], daemon,
+                  given ? values[1] : Py_None) < 0) {
+    return nullptr;
+  }
+  Ref handle = given ? Ref::borrow(values[1])
+                     : Ref::steal(handle_new(g_handle_type, nullptr, nullptr));
+  if (!handle) return nullptr;
+  HandleObject* self = as_handle(handle.get());
+  if (self->ident != 0 || self->done) {
+    PyErr_SetString(PyExc_RuntimeError, "thread already started");
+    return nullptr;
+  }
+  self->coroutine = spawn_thread(values[0], nullptr, nullptr, daemon != 0);
+  if (self->coroutine == nullptr) {
+    self->done = true;
+    return nullptr;
+  }
+  self->ident = self->coroutine->ident;
+  return handle.release();
+}
+
+PyObject* replaced_make_thread_handle(PyObject*, PyObject* const* arguments, Py_ssize_t, PyObject*) {
+  const unsigned long ident = PyLong_AsUnsignedLong(arguments[0]);
+  if (ident == static_cast<unsigned long>(-1) && PyErr_Occurred()) return nullptr;
+  return make_running_handle(ident);
+}
+
+PyObject* replaced_get_ident(PyObject*, PyObject* const*, Py_ssize_t, PyObject*) {
+  return PyLong_FromUnsignedLong(current_ident());
+}
+
+PyObject* replaced_count(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
+  const Ref native = Ref::steal(g_original.count(self));
+  if (!native) return nullptr;
+  return PyLong_FromLong(PyLong_AsLong(native.get()) + thread_count());
+}
+
+// Waits for the threads that are no daemons, then for the native ones.
+PyObject* replaced_shutdown(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
+  if (!can_block()) return nullptr;
+  thread_state::scheduler();
+  const Status status = wait([] { return no_thread_to_join().wait(Deadline::never()); });
+  if (status != Status::kOk) return raise(status);
+  return g_original.shutdown(self);
+}
+
+PyObject* replaced_stack_size(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
+  constexpr Py_ssize_t kMinimum = 32 * 1024;  // as CPython's; a smaller stack is rounded up
+  static Py_ssize_t current = 0;              // 0: the default
+  const Py_ssize_t previous = current;
+  if (count > 0) {
+    const Py_ssize_t wanted = PyLong_AsSsize_t(arguments[0]);
+    if (wanted == -1 && PyErr_Occurred()) return nullptr;
+    if (wanted < 0) {
+      PyErr_SetString(PyExc_ValueError, "size must be 0 or a positive value");
+      return nullptr;
+    }
+    if (wanted != 0 && wanted < kMinimum) {
+      return PyErr_Format(PyExc_ValueError, "size not valid: %zd bytes", wanted);
+    }
+    current = wanted;
+    Scheduler::set_stack_bytes(wanted == 0 ? StackPool::kDefaultBytes
+                                           : static_cast<std::size_t>(wanted));
+  }
+  return PyLong_FromSsize_t(previous);
+}
+
+// The name is the OS thread's, which all coroutines share.
+PyObject* replaced_set_name(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                            PyObject* keywords) {
+  Scheduler* scheduler = Scheduler::find();
+  if (scheduler != nullptr && &scheduler->current() != &scheduler->main()) Py_RETURN_NONE;
+  return g_original.set_name(self, arguments, count, keywords);
+}
+
+// --- time and idents --------------------------------------------------------------------
+
+PyObject* replaced_sleep(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
+  constexpr double kMaximumSeconds = 9e9;
+  const double seconds = PyFloat_Check(arguments[0])  ? PyFloat_AS_DOUBLE(arguments[0])
+                         : PyLong_Check(arguments[0]) ? PyLong_AsDouble(arguments[0])
+                                                      : -1.0;
+  const bool ordinary = seconds >= 0.0 && seconds < kMaximumSeconds;
+  if (!ordinary || is_closed() || thread_state::finalizing()) {
+    PyErr_Clear();
+    return g_original.sleep(self, arguments, count);  // raises, or sleeps at exit
+  }
+  if (PySys_Audit("time.sleep", "O", arguments[0]) < 0) return nullptr;
+  const Deadline deadline =
+      Deadline::after(static_cast<std::int64_t>(std::ceil(seconds * 1e9)));
+  Scheduler& scheduler = thread_state::scheduler();
+  const Status status = wait([&] { return scheduler.sleep_until(deadline); });
+  if (status == Status::kTimedOut) Py_RETURN_NONE;
+  return raise(status);
+}
+
+// The OS thread that a coroutine of this scheduler runs on, where a pthread_t is
+// wanted; anything else is passed on as it is. New reference.
+PyObject* os_thread_of(PyObject* ident) noexcept {
+  const unsigned long number = PyLong_AsUnsignedLong(ident);
+  if (number == static_cast<unsigned long>(-1) && PyErr_Occurred()) PyErr_Clear();
+  if (!is_coroutine_ident(number)) return Py_NewRef(ident);
+  return PyLong_FromUnsignedLong(static_cast<unsigned long>(pthread_self()));
+}
+
+template <Original Originals::*original>
+PyObject* with_os_thread(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                         PyObject* keywords) {
+  if (count == 0) return (g_original.*original)(self, arguments, count, keywords);
+  const Ref thread = Ref::steal(os_thread_of(arguments[0]));
+  if (!thread) return nullptr;
+  PyObject* replaced[] = {thread.get(), count > 1 ? arguments[1] : nullptr};
+  return (g_original.*original)(self, replaced, count, keywords);
+}
+
+}  // namespace
+
+PyObject* make_running_handle(unsigned long ident) noexcept {
+  PyObject* handle = handle_new(g_handle_type, nullptr, nullptr);
+  if (handle != nullptr) as_handle(handle)->ident = ident;
+  return handle;
+}
+
+bool add_handle_type(PyObject* module) noexcept {
+  g_handle_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&handle_spec));
+  return g_handle_type != nullptr &&
+         PyModule_AddObjectRef(module, "_ThreadHandle",
+                               reinterpret_cast<PyObject*>(g_handle_type)) == 0;
+}
+
+bool install() noexcept {
+  if (g_original.get_ident) return true;
+  const Ref thread = Ref::steal(PyImport_ImportModule("_thread"));
+  const Ref time = Ref::steal(PyImport_ImportModule("time"));
+  const Ref signal = Ref::steal(PyImport_ImportModule("_signal"));
+  if (!thread || !time || !signal) return false;
+  Originals& o = g_original;
+  return retarget<start_new_thread>(thread.get(), "start_new_thread", &o.start_new_thread) &&
+         retarget<start_new_thread>(thread.get(), "start_new", &o.start_new) &&
+         retarget<start_joinable_thread>(thread.get(), "start_joinable_thread",
+                                         &o.start_joinable_thread) &&
+         retarget<replaced_make_thread_handle>(thread.get(), "_make_thread_handle",
+                                               &o.make_thread_handle) &&
+         retarget<replaced_get_ident>(thread.get(), "get_ident", &o.get_ident) &&
+         retarget<replaced_count>(thread.get(), "_count", &o.count) &&
+         retarget<replaced_shutdown>(thread.get(), "_shutdown", &o.shutdown) &&
+         retarget<replaced_stack_size>(thread.get(), "stack_size", &o.stack_size) &&
+         retarget<replaced_set_name>(thread.get(), "set_name", &o.set_name) &&
+         retarget<replaced_sleep>(time.get(), "sleep", &o.sleep) &&
+         retarget<with_os_thread<&Originals::pthread_kill>>(signal.get(), "pthread_kill",
+                                                            &o.pthread_kill) &&
+         retarget<with_os_thread<&Originals::pthread_getcpuclockid>>(
+             time.get(), "pthread_getcpuclockid", &o.pthread_getcpuclockid);
+}
+
+}  // namespace coev::python::thread_module

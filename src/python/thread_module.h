@@ -1,0 +1,18 @@
+// The functions of _thread, time.sleep() and what takes a thread's ident, made
+// to mean coroutines.
+#pragma once
+
+#include <Python.h>
+
+namespace coev::python::thread_module {
+
+// False with an exception set.
+[[nodiscard]] bool install() noexcept;
+
+// _thread._ThreadHandle as of 3.13, for coroutines.
+[[nodiscard]] bool add_handle_type(PyObject* module) noexcept;
+
+// _make_thread_handle(ident): a handle of a thread that runs already.
+PyObject* make_running_handle(unsigned long ident) noexcept;
+
+}  // namespace coev::python::thread_module

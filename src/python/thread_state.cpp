@@ -1,0 +1,411 @@
+#include "python/thread_state.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "core/fatal.h"
+#include "core/offload.h"
+#include "python/ref.h"
+
+#if PY_VERSION_HEX < 0x030B0000
+#error "coev needs CPython 3.11 or newer"
+#endif
+#ifdef Py_GIL_DISABLED
+#error "coev does not support the free-threaded build of CPython"
+#endif
+
+#if PY_VERSION_HEX < 0x030D0000
+extern "C" void _PyErr_WriteUnraisableMsg(const char* message, PyObject* object);  // exported
+#endif
+
+#if PY_VERSION_HEX >= 0x030E0000
+// Added in 3.14.1; weak, so that 3.14.0 can be told apart at run time.
+extern "C" __attribute__((weak)) int PyUnstable_ThreadState_SetStackProtection(PyThreadState*,
+                                                                               void*, size_t);
+#endif
+
+namespace coev::python::thread_state {
+namespace {
+
+PyInterpreterState* g_interpreter = nullptr;
+pthread_t g_main_os_thread;
+std::atomic<PyThreadState*> g_running_on_main{nullptr};  // on the main OS thread
+std::atomic<std::uint64_t> g_next_state_id{std::uint64_t{1} << 62};
+thread_local PyThreadState* t_saved __attribute__((tls_model("initial-exec"))) = nullptr;
+thread_local bool t_on_main __attribute__((tls_model("initial-exec"))) = false;
+
+PyThreadState* state_of(const Coroutine& coroutine) noexcept {
+  return static_cast<PyThreadState*>(coroutine.thread_state);
+}
+
+bool is_native(const Coroutine& coroutine) noexcept { return coroutine.stack.low == nullptr; }
+
+// --- PyGILState up to 3.11 ------------------------------------------------------
+
+#if PY_VERSION_HEX < 0x030C0000
+
+// The key under which PyGILState finds a thread's state is private: it is the
+// one whose value is the current state, and that changes when we change it.
+pthread_key_t g_gilstate_key;
+
+bool is_gilstate_key(pthread_key_t key, PyThreadState* current) noexcept {
+  if (pthread_getspecific(key) != current) return false;
+  int probe = 0;
+  pthread_setspecific(key, &probe);
+  const bool found = static_cast<void*>(PyGILState_GetThisThreadState()) == &probe;
+  pthread_setspecific(key, current);
+  return found;
+}
+
+bool find_gilstate_key() noexcept {
+  PyThreadState* current = PyThreadState_Get();
+  for (pthread_key_t key = 0; key < PTHREAD_KEYS_MAX; ++key) {
+    if (is_gilstate_key(key, current)) {
+      g_gilstate_key = key;
+      return true;
+    }
+  }
+  PyErr_SetString(PyExc_ImportError, "coev cannot find PyGILState's thread-specific key");
+  return false;
+}
+
+void bind_gilstate(PyThreadState* state) noexcept { pthread_setspecific(g_gilstate_key, state); }
+
+#else
+
+bool find_gilstate_key() noexcept { return true; }
+void bind_gilstate(PyThreadState*) noexcept {}  // PyThreadState_Swap does it
+
+#endif
+
+// --- pending signals from 3.13 on -------------------------------------------------
+
+#if PY_VERSION_HEX >= 0x030D0000
+
+constexpr std::uintptr_t kSignalsPending = 1U << 1;  // _PY_SIGNALS_PENDING_BIT, 3.13 to 3.15
+PyThreadState* g_main_state = nullptr;               // where CPython itself sets the bit
+
+std::uintptr_t pending(PyThreadState* state) noexcept {
+  return __atomic_load_n(&state->eval_breaker, __ATOMIC_RELAXED) & kSignalsPending;
+}
+void set_pending(PyThreadState* state) noexcept {
+  __atomic_fetch_or(&state->eval_breaker, kSignalsPending, __ATOMIC_RELAXED);
+}
+void clear_pending(PyThreadState* state) noexcept {
+  __atomic_fetch_and(&state->eval_breaker, ~kSignalsPending, __ATOMIC_RELAXED);
+}
+
+void move_pending_signals(PyThreadState* from, PyThreadState* to) noexcept {
+  if ((pending(from) | pending(g_main_state)) == 0) [[likely]] return;
+  if (from != to) clear_pending(from);
+  if (g_main_state != to) clear_pending(g_main_state);
+  set_pending(to);
+}
+
+void remember_main_state() noexcept { g_main_state = PyThreadState_Get(); }
+
+#else
+
+void move_pending_signals(PyThreadState*, PyThreadState*) noexcept {}
+void remember_main_state() noexcept {}
+
+#endif
+
+// --- recursion --------------------------------------------------------------------
+
+#if PY_VERSION_HEX >= 0x030E0000
+
+// Without this CPython would compare our stack pointer with the OS thread's
+// bounds: overflow unnoticed, and no container ever freed in a coroutine.
+bool limit_recursion(PyThreadState* state, const Stack& stack) noexcept {
+  return PyUnstable_ThreadState_SetStackProtection(state, stack.low, stack.bytes) == 0;
+}
+void restore_recursion(PyThreadState* state, const Stack&) noexcept {
+  state->py_recursion_remaining = state->py_recursion_limit;
+  state->recursion_headroom = 0;
+}
+bool version_is_supported() noexcept {
+  if (PyUnstable_ThreadState_SetStackProtection != nullptr) return true;
+  PyErr_SetString(PyExc_ImportError,
+                  "coev needs CPython 3.14.1 or newer: 3.14.0 cannot run on a stack of ours");
+  return false;
+}
+
+#elif PY_VERSION_HEX >= 0x030C0000
+
+// Each counted level of C recursion may take this much of the stack (nested
+// list.sort with a Python key, the deepest of all).
+constexpr std::size_t kBytesPerLevel = 1750;
+constexpr std::size_t kReservedBytes = 16 * 1024;
+
+void restore_recursion(PyThreadState* state, const Stack& stack) noexcept {
+  static const int standard = PyThreadState_Get()->c_recursion_remaining;
+  const auto fitting = static_cast<int>(
+      std::min<std::size_t>(1'000'000, (stack.bytes - kReservedBytes) / kBytesPerLevel));
+  state->c_recursion_remaining = std::min(std::max(standard, 1000), fitting);
+  state->py_recursion_remaining = state->py_recursion_limit;
+  state->recursion_headroom = 0;
+}
+bool limit_recursion(PyThreadState* state, const Stack& stack) noexcept {
+  restore_recursion(state, stack);
+  return true;
+}
+bool version_is_supported() noexcept { return true; }
+
+#else
+
+void restore_recursion(PyThreadState* state, const Stack&) noexcept {
+  state->recursion_remaining = state->recursion_limit;
+  state->recursion_headroom = 0;
+}
+bool limit_recursion(PyThreadState*, const Stack&) noexcept { return true; }
+bool version_is_supported() noexcept { return true; }
+
+#endif
+
+// --- other OS threads and the GIL ---------------------------------------------------
+
+// From 3.12 on every switch counts as a hand-over of the GIL, so a thread that
+// waits for it never asks: it must be offered, with a pause long enough to be
+// taken.
+class Fairness {
+ public:
+  void on_switch() noexcept {
+    if (!others_ && ++switches_ % kSwitchesPerLook != 0) [[likely]] return;
+    const std::int64_t now = monotonic_ns();
+    if (now >= next_look_ns_) look_for_others(now);
+    if (others_ && now - last_offer_ns_ >= kOfferIntervalNs) offer();
+  }
+  void offered() noexcept { last_offer_ns_ = monotonic_ns(); }
+
+ private:
+  static constexpr unsigned kSwitchesPerLook = 256;
+  static constexpr std::int64_t kLookIntervalNs = 50'000'000;
+  static constexpr std::int64_t kOfferIntervalNs = 5'000'000;
+
+  static std::int64_t monotonic_ns() noexcept {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+  }
+
+  // Counts thread states that are no slot of this scheduler. A long list makes
+  // the looks rarer, so that they never cost more than some per cent.
+  void look_for_others(std::int64_t now) noexcept {
+    std::size_t states = 0;
+    for (PyThreadState* s = PyInterpreterState_ThreadHead(g_interpreter); s != nullptr;
+         s = PyThreadState_Next(s)) {
+      ++states;
+    }
+    others_ = states > Scheduler::get().stack_count() + 1;
+    next_look_ns_ = now + std::max(kLookIntervalNs, 50 * (monotonic_ns() - now));
+  }
+
+  void offer() noexcept {
+    constexpr timespec kPause{0, 1000};
+    PyThreadState* state = PyEval_SaveThread();
+    nanosleep(&kPause, nullptr);
+    PyEval_RestoreThread(state);
+    offered();
+  }
+
+  bool others_ = false;
+  unsigned switches_ = 0;
+  std::int64_t next_look_ns_ = 0;
+  std::int64_t last_offer_ns_ = 0;
+};
+
+thread_local Fairness t_fairness __attribute__((tls_model("initial-exec")));
+
+// --- reset ----------------------------------------------------------------------------
+
+void stop_tracing(PyThreadState* state) noexcept {
+  // CPython counts who traces: the fields must not be cleared by hand.
+  if (state->c_tracefunc != nullptr) PyEval_SetTrace(nullptr, nullptr);
+  if (state->c_profilefunc != nullptr) PyEval_SetProfile(nullptr, nullptr);
+}
+
+void clear_hooks(PyThreadState* state) noexcept {
+  Py_CLEAR(state->async_gen_firstiter);
+  Py_CLEAR(state->async_gen_finalizer);
+  Py_CLEAR(state->async_exc);
+  state->coroutine_origin_tracking_depth = 0;
+}
+
+void clear_running_loop() noexcept {
+#if PY_VERSION_HEX >= 0x030D0000  // before, it lives in state->dict
+  static PyObject* name = PyUnicode_InternFromString("_asyncio");
+  PyObject* modules = PyImport_GetModuleDict();
+  PyObject* asyncio = PyDict_GetItemWithError(modules, name);
+  if (asyncio == nullptr) return;
+  const Ref loop = Ref::steal(PyObject_CallMethod(asyncio, "_get_running_loop", nullptr));
+  if (loop && loop.get() != Py_None) {
+    Ref::steal(PyObject_CallMethod(asyncio, "_set_running_loop", "O", Py_None));
+  }
+  PyErr_Clear();
+#endif
+}
+
+void clear_thread_locals(PyThreadState* state) noexcept {
+#if PY_VERSION_HEX >= 0x030D0000
+  Py_CLEAR(state->threading_local_key);  // in this order, as a dying thread does
+  Py_CLEAR(state->threading_local_sentinel);
+#endif
+  Py_CLEAR(state->dict);
+}
+
+bool has_thread_locals(const PyThreadState* state) noexcept {
+#if PY_VERSION_HEX >= 0x030D0000
+  if (state->threading_local_key != nullptr) return true;
+#endif
+  return state->dict != nullptr;
+}
+
+}  // namespace
+
+bool initialize() noexcept {
+  if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+    PyErr_SetString(PyExc_ImportError, "coev does not support subinterpreters");
+    return false;
+  }
+  if (!version_is_supported() || !find_gilstate_key()) return false;
+  g_interpreter = PyInterpreterState_Get();
+  g_main_os_thread = pthread_self();
+  remember_main_state();
+  t_on_main = true;
+  g_running_on_main.store(PyThreadState_Get());
+  return true;
+}
+
+Scheduler& scheduler() noexcept {
+  Scheduler* found = Scheduler::find();
+  if (found != nullptr) [[likely]] return *found;
+  Scheduler& made = Scheduler::get();
+  made.main().thread_state = PyThreadState_Get();
+  return made;
+}
+
+bool slot_created(Coroutine& slot) noexcept {
+  PyThreadState* state = PyThreadState_New(g_interpreter);
+  if (state == nullptr) return false;
+  slot.thread_state = state;
+  if (limit_recursion(state, slot.stack)) return true;
+  PyErr_Clear();
+  fatal("CPython refuses the bounds of a stack");  // its minimum is below StackPool's
+}
+
+void switching(Coroutine& from, Coroutine& to) noexcept {
+  t_fairness.on_switch();
+  // An OS thread may come with another thread state each time (PyGILState).
+  if (is_native(from)) from.thread_state = PyThreadState_Get();
+  PyThreadState* state = state_of(to);
+  bind_gilstate(state);  // first: a debug build checks it in the swap
+  if (t_on_main) g_running_on_main.store(state, std::memory_order_relaxed);
+  PyThreadState_Swap(state);
+  if (t_on_main) move_pending_signals(state_of(from), state);
+}
+
+void before_sleep(Scheduler&) noexcept { t_saved = PyEval_SaveThread(); }
+
+void after_sleep(Scheduler&) noexcept {
+  PyEval_RestoreThread(t_saved);
+  t_fairness.offered();
+}
+
+void reset_current() noexcept {
+  PyThreadState* state = PyThreadState_Get();
+  PyErr_Clear();
+  Py_CLEAR(state->exc_state.exc_value);
+  stop_tracing(state);
+  clear_running_loop();
+  // A finalizer may set new locals, as at the end of a thread.
+  for (int round = 0; round < 4 && (has_thread_locals(state) || state->context != nullptr);
+       ++round) {
+    clear_thread_locals(state);
+    Py_CLEAR(state->context);
+  }
+  clear_hooks(state);
+  PyErr_Clear();
+  restore_recursion(state, Scheduler::get().current().stack);
+  // contextvars and asyncio cache by these two: reuse would find freed objects.
+  ++state->context_ver;
+  state->id = g_next_state_id.fetch_add(1, std::memory_order_relaxed);
+}
+
+void set_ident(Coroutine& slot, unsigned long ident) noexcept {
+  state_of(slot)->thread_id = ident;
+}
+
+PyFrameObject* frame_of(const Coroutine& coroutine) noexcept {
+  PyThreadState* state = state_of(coroutine);
+  if (coroutine.state == CoroutineState::kRunning) state = PyThreadState_Get();
+  return state == nullptr ? nullptr : PyThreadState_GetFrame(state);
+}
+
+void mark_signal_pending() noexcept {
+#if PY_VERSION_HEX >= 0x030D0000
+  PyThreadState* running = g_running_on_main.load(std::memory_order_relaxed);
+  if (running != nullptr) set_pending(running);
+#endif
+}
+
+bool on_main_os_thread() noexcept { return t_on_main; }
+
+bool finalizing() noexcept {
+#if PY_VERSION_HEX >= 0x030D0000
+  return Py_IsFinalizing() != 0;
+#else
+  return _Py_IsFinalizing() != 0;
+#endif
+}
+
+LockLayout lock_layout() noexcept {
+#if PY_VERSION_HEX >= 0x030E0000
+  return {.lock_word = 16, .rlock_owner = 24, .count_offset = 1};
+#else
+  return {.lock_word = 32, .rlock_owner = 24, .count_offset = 0};
+#endif
+}
+
+PyObject* take_exception() noexcept {
+#if PY_VERSION_HEX >= 0x030C0000
+  return PyErr_GetRaisedException();
+#else
+  PyObject* type = nullptr;
+  PyObject* value = nullptr;
+  PyObject* traceback = nullptr;
+  PyErr_Fetch(&type, &value, &traceback);
+  PyErr_NormalizeException(&type, &value, &traceback);
+  if (traceback != nullptr) PyException_SetTraceback(value, traceback);
+  Py_XDECREF(type);
+  Py_XDECREF(traceback);
+  return value;
+#endif
+}
+
+void report_thread_exception(PyObject* function) noexcept {
+#if PY_VERSION_HEX >= 0x030D0000
+  PyErr_FormatUnraisable("Exception ignored in thread started by %R", function);
+#else
+  _PyErr_WriteUnraisableMsg("in thread started by", function);
+#endif
+}
+
+PyObject* take_sentinel() noexcept {
+#if PY_VERSION_HEX < 0x030D0000
+  PyThreadState* state = PyThreadState_Get();
+  if (state->on_delete == nullptr) return nullptr;
+  state->on_delete = nullptr;
+  auto* reference = static_cast<PyObject*>(state->on_delete_data);
+  state->on_delete_data = nullptr;
+  return reference;
+#else
+  return nullptr;
+#endif
+}
+
+}  // namespace coev::python::thread_state

@@ -1,0 +1,64 @@
+// Thread states: what CPython keeps for each coroutine, and all that differs
+// between its versions. No other file of the project asks for the version.
+//
+// Every slot has a PyThreadState of its own, made with the slot and kept until
+// the interpreter ends. A switch of stacks is a switch of thread states.
+// GIL: held in every function, unless it says otherwise.
+#pragma once
+
+#include <Python.h>
+
+#include "core/scheduler.h"
+
+namespace coev::python::thread_state {
+
+// Once, on import. False with ImportError set when this interpreter cannot be
+// supported.
+[[nodiscard]] bool initialize() noexcept;
+
+// This OS thread's scheduler, whose main coroutine stands for the thread.
+[[nodiscard]] Scheduler& scheduler() noexcept;
+
+// Hooks of the core.
+bool slot_created(Coroutine& slot) noexcept;
+void switching(Coroutine& from, Coroutine& to) noexcept;
+void before_sleep(Scheduler& scheduler) noexcept;  // releases the GIL
+void after_sleep(Scheduler& scheduler) noexcept;
+// Makes the current thread state as fresh as a new thread's. Runs finalizers,
+// which may run any Python code.
+void reset_current() noexcept;
+
+// Gives the current slot's thread state its identity for a new function.
+void set_ident(Coroutine& slot, unsigned long ident) noexcept;
+[[nodiscard]] PyFrameObject* frame_of(const Coroutine& coroutine) noexcept;  // new reference
+
+// From 3.13 on only one thread state is told that a signal is pending. This
+// tells the one that is running. Safe in a signal handler, without the GIL.
+void mark_signal_pending() noexcept;
+// Whether this is the OS thread that runs signal handlers.
+[[nodiscard]] bool on_main_os_thread() noexcept;
+
+// True once the interpreter has begun to tear itself down: nothing may switch.
+[[nodiscard]] bool finalizing() noexcept;
+
+// Where the lock objects of _thread keep what coev takes over; byte offsets.
+struct LockLayout {
+  std::size_t lock_word;     // lock: one byte, 1 while locked
+  std::size_t rlock_owner;   // RLock: the owner's ident, then a count
+  std::int64_t count_offset; // what the count of an RLock taken once lacks to 1
+};
+[[nodiscard]] LockLayout lock_layout() noexcept;
+
+// The exception that is set, normalized and with its traceback, taken off the
+// thread state. New reference. REQUIRES: one is set.
+[[nodiscard]] PyObject* take_exception() noexcept;
+
+// Reports the exception that is set as a thread's last words, through
+// sys.unraisablehook.
+void report_thread_exception(PyObject* function) noexcept;
+
+// What _thread._set_sentinel() left on the current thread state (up to 3.12):
+// a weak reference to the lock to release at the end. New reference or nullptr.
+[[nodiscard]] PyObject* take_sentinel() noexcept;
+
+}  // namespace coev::python::thread_state

@@ -1,0 +1,314 @@
+#include "python/waiting.h"
+
+#include "core/offload.h"
+#include "core/readiness.h"
+#include "python/blocking.h"
+#include "python/coroutine_type.h"
+#include "python/ref.h"
+
+namespace coev::python {
+namespace {
+
+PyObject* function_sleep(PyObject*, PyObject* seconds) {
+  Deadline deadline = Deadline::never();
+  if (!parse_timeout(seconds, &deadline) || !can_block()) return nullptr;
+  Scheduler& scheduler = thread_state::scheduler();
+  const Status status = wait([&] { return scheduler.sleep_until(deadline); });
+  if (status == Status::kTimedOut) Py_RETURN_NONE;
+  return raise(status);
+}
+
+// The common end of the functions that wait for an fd; the events seen, or -1.
+long wait_for_fd(PyObject* object, unsigned events, PyObject* timeout) noexcept {
+  Deadline deadline = Deadline::never();
+  if (!parse_timeout(timeout, &deadline) || !can_block()) return -1;
+  const int fd = parse_fd(object);
+  if (fd < 0) return -1;
+  unsigned ready = 0;
+  Readiness& readiness = thread_state::scheduler().readiness();
+  const Status status = wait([&] { return readiness.wait(fd, events, deadline, nullptr, &ready); });
+  if (status == Status::kOk) return static_cast<long>(ready);
+  raise(status);
+  return -1;
+}
+
+PyObject* wait_for_one(const char* name, unsigned event, PyObject* const* arguments,
+                       Py_ssize_t count, PyObject* keywords) noexcept {
+  static constexpr const char* kNames[] = {"fd", "timeout", nullptr};
+  PyObject* values[2];
+  if (!parse_arguments(name, arguments, count, keywords, kNames, 1, values)) return nullptr;
+  if (wait_for_fd(values[0], event, values[1]) < 0) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* function_wait_readable(PyObject*, PyObject* const* arguments, Py_ssize_t count,
+                                 PyObject* keywords) {
+  return wait_for_one("wait_readable", kReadable, arguments, count, keywords);
+}
+
+PyObject* function_wait_writable(PyObject*, PyObject* const* arguments, Py_ssize_t count,
+                                 PyObject* keywords) {
+  return wait_for_one("wait_writable", kWritable, arguments, count, keywords);
+}
+
+PyObject* function_wait(PyObject*, PyObject* const* arguments, Py_ssize_t count,
+                        PyObject* keywords) {
+  static constexpr const char* kNames[] = {"fd", "events", "timeout", nullptr};
+  PyObject* values[3];
+  if (!parse_arguments("wait", arguments, count, keywords, kNames, 2, values)) return nullptr;
+  const long events = PyLong_AsLong(values[1]);
+  if (events == -1 && PyErr_Occurred()) return nullptr;
+  if (events <= 0 || (events & ~long{kReadable | kWritable}) != 0) {
+    PyErr_SetString(PyExc_ValueError, "events must be READABLE, WRITABLE or both");
+    return nullptr;
+  }
+  const long ready = wait_for_fd(values[0], static_cast<unsigned>(events), values[2]);
+  return ready < 0 ? nullptr : PyLong_FromLong(ready);
+}
+
+// --- offload ------------------------------------------------------------------------
+
+// A call into Python on a pool thread. The references are given back with the
+// GIL, on whichever side discards the job.
+class CallJob final : public offload::Job {
+ public:
+  CallJob(PyObject* function, PyObject* arguments, PyObject* keywords) noexcept
+      : function_(Py_NewRef(function)),
+        arguments_(Py_XNewRef(arguments)),
+        keywords_(Py_XNewRef(keywords)) {}
+
+  void run() noexcept override {
+    const PyGILState_STATE gil = PyGILState_Ensure();
+    result_ = PyObject_Call(function_, arguments_, keywords_);
+    if (result_ == nullptr) exception_ = thread_state::take_exception();
+    PyGILState_Release(gil);
+  }
+
+  void discard() noexcept override {
+    if (thread_state::finalizing()) return;
+    const PyGILState_STATE gil = PyGILState_Ensure();
+    Py_DECREF(function_);
+    Py_XDECREF(arguments_);
+    Py_XDECREF(keywords_);
+    Py_XDECREF(result_);
+    Py_XDECREF(exception_);
+    delete this;
+    PyGILState_Release(gil);
+  }
+
+  // New reference, or nullptr with the function's exception set.
+  PyObject* take_outcome() noexcept {
+    if (exception_ == nullptr) return std::exchange(result_, nullptr);
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception_)), exception_);
+    return nullptr;
+  }
+
+ private:
+  PyObject* function_;
+  PyObject* arguments_;
+  PyObject* keywords_;
+  PyObject* result_ = nullptr;
+  PyObject* exception_ = nullptr;
+};
+
+PyObject* function_offload(PyObject*, PyObject* const* arguments, Py_ssize_t count,
+                           PyObject* keywords) {
+  if (count == 0 || !PyCallable_Check(arguments[0])) {
+    PyErr_SetString(PyExc_TypeError, "offload() takes a callable and its arguments");
+    return nullptr;
+  }
+  const Ref positional = Ref::steal(PyTuple_New(count - 1));
+  const Ref named = Ref::steal(PyDict_New());
+  if (!positional || !named) return nullptr;
+  for (Py_ssize_t i = 1; i < count; ++i) {
+    PyTuple_SET_ITEM(positional.get(), i - 1, Py_NewRef(arguments[i]));
+  }
+  for (Py_ssize_t i = 0; keywords != nullptr && i < PyTuple_GET_SIZE(keywords); ++i) {
+    if (PyDict_SetItem(named.get(), PyTuple_GET_ITEM(keywords, i), arguments[count + i]) < 0) {
+      return nullptr;
+    }
+  }
+  return run_offloaded(arguments[0], positional.get(), named.get(), nullptr);
+}
+
+// --- timeout scopes -----------------------------------------------------------------
+
+struct TimeoutObject;
+
+struct ScopeTimer : Timer {
+  TimeoutObject* scope;
+};
+
+// The timer holds no reference: the scope disarms it before it goes away.
+struct TimeoutObject {
+  PyObject_HEAD
+  std::int64_t ns;           // relative
+  bool unlimited;
+  ScopeTimer timer;
+  CoroutineObject* inside;   // who runs the block; owned while it does
+  PyObject* exception;       // what was thrown, once it was; owned
+};
+
+TimeoutObject* as_timeout(PyObject* object) noexcept {
+  return reinterpret_cast<TimeoutObject*>(object);
+}
+
+// Called between two turns, with the GIL held.
+void timeout_expired(Timer& timer) noexcept {
+  TimeoutObject* self = static_cast<ScopeTimer&>(timer).scope;
+  const Ref message = Ref::steal(PyUnicode_FromString("timed out"));
+  self->exception = message ? PyObject_CallOneArg(PyExc_TimeoutError, message.get()) : nullptr;
+  if (self->exception == nullptr || !throw_into(self->inside, self->exception)) PyErr_Clear();
+}
+
+// The block has ended before its exception was raised: it must not be raised
+// outside.
+void withdraw_exception(TimeoutObject* self) noexcept {
+  PyObject* pending = self->inside->pending;
+  if (pending == nullptr) return;
+  for (Py_ssize_t i = PyList_GET_SIZE(pending); i-- > 0;) {
+    if (PyList_GET_ITEM(pending, i) != self->exception) continue;
+    if (PyList_SetSlice(pending, i, i + 1, nullptr) < 0) PyErr_Clear();
+    return;
+  }
+}
+
+void leave(TimeoutObject* self) noexcept {
+  if (self->inside == nullptr) return;
+  if (self->timer.armed() && self->inside->slot != nullptr) {
+    self->inside->slot->scheduler->timers().disarm(self->timer);
+  }
+  if (self->exception != nullptr) withdraw_exception(self);
+  Py_CLEAR(self->inside);
+}
+
+PyObject* timeout_new(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
+  static const char* names[] = {"seconds", nullptr};
+  PyObject* seconds = nullptr;
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O:timeout", const_cast<char**>(names),
+                                   &seconds)) {
+    return nullptr;
+  }
+  std::int64_t ns = 0;
+  if (seconds != Py_None && !parse_seconds(seconds, &ns)) return nullptr;
+  auto* self = as_timeout(type->tp_alloc(type, 0));
+  if (self == nullptr) return nullptr;
+  self->ns = ns < 0 ? 0 : ns;
+  self->unlimited = seconds == Py_None || ns == INT64_MAX;
+  self->timer = {};
+  self->timer.expired = timeout_expired;
+  self->timer.scope = self;
+  return reinterpret_cast<PyObject*>(self);
+}
+
+PyObject* timeout_enter(PyObject* object, PyObject*) {
+  TimeoutObject* self = as_timeout(object);
+  if (self->inside != nullptr) {
+    PyErr_SetString(PyExc_RuntimeError, "this timeout is already in use");
+    return nullptr;
+  }
+  CoroutineObject* current = current_object();
+  if (current == nullptr) return nullptr;
+  Py_CLEAR(self->exception);
+  if (!self->unlimited &&
+      !current->slot->scheduler->timers().arm(self->timer, Deadline::after(self->ns))) {
+    return PyErr_NoMemory();
+  }
+  self->inside = current;
+  Py_INCREF(current);
+  return Py_NewRef(object);
+}
+
+PyObject* timeout_exit(PyObject* object, PyObject* const*, Py_ssize_t) {
+  leave(as_timeout(object));
+  Py_RETURN_FALSE;
+}
+
+PyObject* timeout_get_expired(PyObject* object, void*) {
+  return PyBool_FromLong(as_timeout(object)->exception != nullptr);
+}
+
+void timeout_dealloc(PyObject* object) {
+  TimeoutObject* self = as_timeout(object);
+  PyTypeObject* type = Py_TYPE(object);
+  leave(self);
+  Py_XDECREF(self->exception);
+  type->tp_free(object);
+  Py_DECREF(type);
+}
+
+PyMethodDef timeout_methods[] = {
+    {"__enter__", timeout_enter, METH_NOARGS, nullptr},
+    {"__exit__", as_method(timeout_exit), METH_FASTCALL, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
+
+PyGetSetDef timeout_attributes[] = {
+    {"expired", timeout_get_expired, nullptr, "Whether the time ran out in the block.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+
+PyType_Slot timeout_slots[] = {
+    {Py_tp_doc,
+     const_cast<char*>("timeout(seconds)\n--\n\nA with block that may take so long: the call that "
+                       "waits inside it when the time runs out raises TimeoutError. Scopes nest; "
+                       "nothing is raised outside the block.\n\n"
+                       ":param seconds: a number; None or infinity for no limit.")},
+    {Py_tp_new, reinterpret_cast<void*>(timeout_new)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(timeout_dealloc)},
+    {Py_tp_methods, timeout_methods},
+    {Py_tp_getset, timeout_attributes},
+    {0, nullptr}};
+
+PyType_Spec timeout_spec = {"coev.timeout", sizeof(TimeoutObject), 0, Py_TPFLAGS_DEFAULT,
+                            timeout_slots};
+
+}  // namespace
+
+PyObject* run_offloaded(PyObject* function, PyObject* arguments, PyObject* keywords,
+                        PyObject* timeout) noexcept {
+  Deadline deadline = Deadline::never();
+  if (!parse_timeout(timeout, &deadline) || !can_block()) return nullptr;
+  // A job cannot be waited for twice: a signal handler must not end the wait.
+  auto* job = new (std::nothrow) CallJob(function, arguments, keywords);
+  if (job == nullptr) return PyErr_NoMemory();
+  thread_state::scheduler();
+  Status status = offload::submit(*job);
+  if (status == Status::kOk) {
+    status = wait([&] { return offload::wait(*job, deadline); });
+    if (status != Status::kOk) offload::abandon(*job);
+  }
+  if (status != Status::kOk) return raise(status);
+  PyObject* result = job->take_outcome();
+  job->discard();
+  return result;
+}
+
+bool add_timeout_type(PyObject* module) noexcept {
+  const Ref type = Ref::steal(PyType_FromSpec(&timeout_spec));
+  return type && PyModule_AddObjectRef(module, "timeout", type.get()) == 0 &&
+         PyModule_AddIntConstant(module, "READABLE", kReadable) == 0 &&
+         PyModule_AddIntConstant(module, "WRITABLE", kWritable) == 0;
+}
+
+PyMethodDef waiting_functions[] = {
+    {"sleep", function_sleep, METH_O,
+     "sleep(seconds, /)\n--\n\nSuspend the current coroutine; None sleeps until it is "
+     "interrupted.\n\nSwitches: always.\n\n:raises ValueError: negative or NaN."},
+    {"wait_readable", as_method(function_wait_readable), METH_FASTCALL | METH_KEYWORDS,
+     "wait_readable(fd, timeout=None)\n--\n\nWait until *fd* can be read without blocking.\n\n"
+     "Switches: always.\n\n:param fd: a file descriptor, or an object with fileno().\n"
+     ":param timeout: seconds; None waits without limit, 0 only looks.\n"
+     ":raises TimeoutError: nothing became readable in time.\n"
+     ":raises OSError: EBADF if *fd* is not open or was closed during the wait."},
+    {"wait_writable", as_method(function_wait_writable), METH_FASTCALL | METH_KEYWORDS,
+     "wait_writable(fd, timeout=None)\n--\n\nWait until *fd* can be written without blocking; "
+     "else as wait_readable().\n\nSwitches: always."},
+    {"wait", as_method(function_wait), METH_FASTCALL | METH_KEYWORDS,
+     "wait(fd, events, timeout=None)\n--\n\nWait for any of *events*, READABLE | WRITABLE, on "
+     "*fd*; else as wait_readable().\n\nSwitches: always.\n\n:returns: the events seen."},
+    {"offload", as_method(function_offload), METH_FASTCALL | METH_KEYWORDS,
+     "offload(fn, /, *args, **kwargs)\n--\n\nRun fn(*args, **kwargs) on a real thread, for calls "
+     "that block in C or on a disk, and return its result. When the wait is interrupted the call "
+     "goes on by itself.\n\nSwitches: always."},
+    {nullptr, nullptr, 0, nullptr}};
+
+}  // namespace coev::python

@@ -1,0 +1,17 @@
+// The functions that wait: sleep, fd readiness, timeout scopes, offload.
+#pragma once
+
+#include <Python.h>
+
+namespace coev::python {
+
+extern PyMethodDef waiting_functions[];
+[[nodiscard]] bool add_timeout_type(PyObject* module) noexcept;
+
+// Runs function(*arguments) on a thread of the offload pool. `function` is
+// called with the GIL held. New reference, or nullptr with its exception set.
+// SWITCHES: always.
+[[nodiscard]] PyObject* run_offloaded(PyObject* function, PyObject* arguments, PyObject* keywords,
+                                      PyObject* timeout) noexcept;
+
+}  // namespace coev::python
