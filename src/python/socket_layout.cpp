@@ -1,5 +1,7 @@
 #include "python/socket_layout.h"
 
+#include <cstring>
+
 #include "python/ref.h"
 
 namespace coev::python {
@@ -45,14 +47,11 @@ PyObject* borrow_shadow(PyObject* socket) noexcept {
     t_shadow = nothing ? g_socket_type->tp_new(g_socket_type, nothing.get(), nullptr) : nullptr;
     if (t_shadow == nullptr) return nullptr;
   }
-  const SocketFields& real = socket_fields(socket);
-  SocketFields& shadow = socket_fields(t_shadow);
-  shadow.fd = real.fd;
-  shadow.family = real.family;
-  shadow.type = real.type;
-  shadow.protocol = real.protocol;
-  shadow.error_handler = real.error_handler;
-  shadow.timeout_ns = 0;
+  // All that C keeps in a socket object, also what only some versions have.
+  const auto size = static_cast<std::size_t>(g_socket_type->tp_basicsize) - sizeof(PyObject);
+  std::memcpy(reinterpret_cast<char*>(t_shadow) + sizeof(PyObject),
+              reinterpret_cast<char*>(socket) + sizeof(PyObject), size);
+  socket_fields(t_shadow).timeout_ns = 0;
   return t_shadow;
 }
 
