@@ -1,0 +1,94 @@
+"""Builds coev._coev; everything that needs no program stands in pyproject.toml.
+
+Environment: COEV_WERROR=1, COEV_DEBUG=1, COEV_CONTEXT=ucontext,
+COEV_SANITIZE=address,undefined (or thread), COEV_BUILD_JOBS=<number>.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import sysconfig
+from glob import glob
+from pathlib import Path
+
+import pybind11
+from pybind11.setup_helpers import ParallelCompile
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+
+def compile_args() -> list[str]:
+    args = ["-std=c++20", "-O2", "-g", "-fvisibility=hidden", "-fno-plt", "-MMD"]
+    args += ["-isystem", pybind11.get_include(), "-Wall", "-Wextra", "-Wshadow"]
+    # Both are how CPython's own tables of types and methods have to be filled.
+    args += ["-Wno-missing-field-initializers", "-Wno-cast-function-type"]
+    if os.environ.get("COEV_WERROR") == "1":
+        args.append("-Werror")
+    if os.environ.get("COEV_DEBUG") == "1":
+        args += ["-O0", "-UNDEBUG", "-DCOEV_DEBUG=1"]
+    if os.environ.get("COEV_CONTEXT") == "ucontext":
+        args.append("-DCOEV_USE_UCONTEXT=1")
+    return args + sanitizer_args()
+
+
+def sanitizer_args() -> list[str]:
+    sanitizers = os.environ.get("COEV_SANITIZE")
+    return [f"-fsanitize={sanitizers}", "-fno-omit-frame-pointer"] if sanitizers else []
+
+
+def is_stale(object_file: str, source: str) -> bool:
+    """Whether *object_file* is older than anything it was compiled from."""
+    try:
+        built = os.stat(object_file).st_mtime
+        rule = Path(object_file).with_suffix(".d").read_text().replace("\\\n", " ")
+        return any(os.stat(path).st_mtime > built for path in rule.split(":", 1)[1].split())
+    except FileNotFoundError:
+        return True
+
+
+class BuildExt(build_ext):
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        # One folder for each set of flags, in editable installs too: an object
+        # is used again only in the build it was made for.
+        flags = [compile_args(), self.include_dirs]
+        flags += sysconfig.get_config_vars("EXT_SUFFIX", "INCLUDEPY", "CFLAGS")
+        flags += [os.environ.get(name) for name in ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS")]
+        digest = hashlib.sha256(repr(flags).encode()).hexdigest()[:12]
+        self.build_temp = str(Path("build", "objects", digest))
+        # Linking is always due: the date of the last one says nothing of its flags.
+        self.force = True
+
+    def build_extensions(self) -> None:
+        if not self.has_libev():
+            sys.exit("coev needs libev's header ev.h: apt-get install libev-dev")
+        super().build_extensions()
+
+    def has_libev(self) -> bool:
+        command = [*self.compiler.compiler_so, "-E", "-x", "c++", "-"]
+        return subprocess.run(command, input=b"#include <ev.h>", capture_output=True).returncode == 0
+
+
+if not sys.platform.startswith("linux"):
+    sys.exit("coev runs on Linux only")
+if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    sys.exit("coev does not support the free-threaded build of CPython")
+
+ParallelCompile("COEV_BUILD_JOBS", needs_recompile=is_stale).install()
+
+setup(
+    cmdclass={"build_ext": BuildExt},
+    ext_modules=[
+        Extension(
+            "coev._coev",
+            sources=sorted(glob("src/core/*.cpp") + glob("src/python/*.cpp")),
+            depends=sorted(glob("src/*/*.h") + glob("coev/include/coev/*.h")),
+            include_dirs=["src", "coev/include"],
+            libraries=["ev"],
+            extra_compile_args=compile_args(),
+            extra_link_args=sanitizer_args(),
+            language="c++",
+        )
+    ],
+)
