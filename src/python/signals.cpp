@@ -57,16 +57,40 @@ bool on_main_coroutine() noexcept {
   return g_main_scheduler == nullptr || &g_main_scheduler->current() == &g_main_scheduler->main();
 }
 
+bool run_due() noexcept {
+  while (PyList_GET_SIZE(g_due) > 0) {
+    const Ref entry = Ref::borrow(PyList_GET_ITEM(g_due, 0));
+    if (PyList_SetSlice(g_due, 0, 1, nullptr) < 0) return false;
+    PyObject* handler = PyTuple_GET_ITEM(entry.get(), 0);
+    const Ref frame = Ref::steal(reinterpret_cast<PyObject*>(
+        PyThreadState_GetFrame(PyThreadState_Get())));
+    const Ref result =
+        Ref::steal(PyObject_CallFunctionObjArgs(handler, PyTuple_GET_ITEM(entry.get(), 1),
+                                                frame ? frame.get() : Py_None, nullptr));
+    if (!result) return false;
+  }
+  return true;
+}
+
+// Runs what is due while the main coroutine computes: its wait may have been over
+// already, so there was nothing to interrupt.
+int run_due_between_instructions(void*) {
+  const bool fine = !on_main_coroutine() || run_due();
+  if (PyList_GET_SIZE(g_due) > 0) thread_state::call_on_main(run_due_between_instructions);
+  return fine ? 0 : -1;
+}
+
 PyObject* relay_call(PyObject* self, PyObject* arguments, PyObject* keywords) {
   PyObject* handler = as_relay(self)->handler;
   if (on_main_coroutine() || is_closed()) return PyObject_Call(handler, arguments, keywords);
   const Ref entry = Ref::steal(PyTuple_Pack(2, handler, PyTuple_GET_ITEM(arguments, 0)));
   if (!entry || PyList_Append(g_due, entry.get()) < 0) return nullptr;
   g_main_scheduler->interrupt(g_main_scheduler->main());
-  // The handler should not have to wait until this coroutine blocks.
-  if (g_main_scheduler->yield() == Status::kInterrupted) {
-    // An exception thrown meanwhile is for the next wait, not for this place.
-  }
+  thread_state::call_on_main(run_due_between_instructions);
+  // The handler should not have to wait until this coroutine blocks. An exception
+  // thrown into this one is for its next wait, not for this place.
+  const InterruptShield shield(g_main_scheduler->current());
+  static_cast<void>(g_main_scheduler->yield());
   Py_RETURN_NONE;
 }
 
@@ -99,6 +123,10 @@ PyObject* unwrap(PyObject* handler) noexcept {
 
 PyObject* replaced_signal(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                           PyObject* keywords) {
+  if (!on_main_coroutine()) {
+    PyErr_SetString(PyExc_ValueError, "signal only works in main thread of the main interpreter");
+    return nullptr;
+  }
   if (count != 2 || keywords != nullptr || !PyCallable_Check(arguments[1])) {
     return unwrap(g_signal(self, arguments, count, keywords));
   }
@@ -140,21 +168,6 @@ bool adopt_handler(PyObject* module, int number) noexcept {
   return static_cast<bool>(previous);
 }
 
-bool run_due() noexcept {
-  while (PyList_GET_SIZE(g_due) > 0) {
-    const Ref entry = Ref::borrow(PyList_GET_ITEM(g_due, 0));
-    if (PyList_SetSlice(g_due, 0, 1, nullptr) < 0) return false;
-    PyObject* handler = PyTuple_GET_ITEM(entry.get(), 0);
-    const Ref frame = Ref::steal(reinterpret_cast<PyObject*>(
-        PyThreadState_GetFrame(PyThreadState_Get())));
-    const Ref result =
-        Ref::steal(PyObject_CallFunctionObjArgs(handler, PyTuple_GET_ITEM(entry.get(), 1),
-                                                frame ? frame.get() : Py_None, nullptr));
-    if (!result) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 void note() noexcept {
@@ -167,7 +180,9 @@ void signalled(Scheduler& scheduler) noexcept { scheduler.interrupt(scheduler.ma
 bool run_pending() noexcept {
   if (!thread_state::on_main_os_thread()) return true;
   if (PyErr_CheckSignals() != 0) return false;
-  return !on_main_coroutine() || run_due();
+  if (!on_main_coroutine() || run_due()) return true;
+  if (PyList_GET_SIZE(g_due) > 0) thread_state::call_on_main(run_due_between_instructions);
+  return false;
 }
 
 bool install() noexcept {

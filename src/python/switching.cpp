@@ -77,6 +77,7 @@ PyObject* function_switch(PyObject*, PyObject* const* arguments, Py_ssize_t coun
 PyObject* function_yield_now(PyObject*, PyObject*) {
   if (!can_block()) return nullptr;
   Scheduler& scheduler = thread_state::scheduler();
+  if (scheduler.current().interrupt_pending && !handle_interrupt()) return nullptr;
   // One turn is enough, also when a signal handler ran meanwhile.
   if (scheduler.yield() == Status::kInterrupted && !handle_interrupt()) return nullptr;
   Py_RETURN_NONE;

@@ -35,6 +35,7 @@ PyInterpreterState* g_interpreter = nullptr;
 pthread_t g_main_os_thread;
 std::atomic<PyThreadState*> g_running_on_main{nullptr};  // on the main OS thread
 std::atomic<std::uint64_t> g_next_state_id{std::uint64_t{1} << 62};
+int (*g_call_on_main)(void*) = nullptr;  // what call_on_main() was asked for
 thread_local PyThreadState* t_saved __attribute__((tls_model("initial-exec"))) = nullptr;
 thread_local bool t_on_main __attribute__((tls_model("initial-exec"))) = false;
 
@@ -43,6 +44,14 @@ PyThreadState* state_of(const Coroutine& coroutine) noexcept {
 }
 
 bool is_native(const Coroutine& coroutine) noexcept { return coroutine.stack.low == nullptr; }
+bool is_main(const Coroutine& coroutine) noexcept {
+  return &coroutine == &coroutine.scheduler->main();
+}
+
+void add_call_on_main() noexcept {
+  // With CPython's queue full it is tried again at the next switch.
+  if (Py_AddPendingCall(g_call_on_main, nullptr) == 0) g_call_on_main = nullptr;
+}
 
 // --- PyGILState up to 3.11 ------------------------------------------------------
 
@@ -304,7 +313,10 @@ void switching(Coroutine& from, Coroutine& to) noexcept {
   if (is_native(from)) from.thread_state = PyThreadState_Get();
   PyThreadState* state = state_of(to);
   bind_gilstate(state);  // first: a debug build checks it in the swap
-  if (t_on_main) g_running_on_main.store(state, std::memory_order_relaxed);
+  if (t_on_main) {
+    g_running_on_main.store(state, std::memory_order_relaxed);
+    if (g_call_on_main != nullptr && is_main(to)) [[unlikely]] add_call_on_main();
+  }
   PyThreadState_Swap(state);
   if (t_on_main) move_pending_signals(state_of(from), state);
 }
@@ -316,18 +328,24 @@ void after_sleep(Scheduler&) noexcept {
   t_fairness.offered();
 }
 
+void forget_locals() noexcept {
+  PyThreadState* state = PyThreadState_Get();
+  // A finalizer may set new locals, as at the end of a thread.
+  for (int round = 0; round < 4 && (has_thread_locals(state) || state->context != nullptr);
+       ++round) {
+    clear_thread_locals(state);
+    Py_CLEAR(state->context);
+    ++state->context_ver;
+  }
+}
+
 void reset_current() noexcept {
   PyThreadState* state = PyThreadState_Get();
   PyErr_Clear();
   Py_CLEAR(state->exc_state.exc_value);
   stop_tracing(state);
   clear_running_loop();
-  // A finalizer may set new locals, as at the end of a thread.
-  for (int round = 0; round < 4 && (has_thread_locals(state) || state->context != nullptr);
-       ++round) {
-    clear_thread_locals(state);
-    Py_CLEAR(state->context);
-  }
+  forget_locals();
   clear_hooks(state);
   PyErr_Clear();
   restore_recursion(state, Scheduler::get().current().stack);
@@ -340,6 +358,8 @@ void set_ident(Coroutine& slot, unsigned long ident) noexcept {
   state_of(slot)->thread_id = ident;
 }
 
+unsigned long ident() noexcept { return PyThreadState_Get()->thread_id; }
+
 PyFrameObject* frame_of(const Coroutine& coroutine) noexcept {
   PyThreadState* state = state_of(coroutine);
   if (coroutine.state == CoroutineState::kRunning) state = PyThreadState_Get();
@@ -351,6 +371,11 @@ void mark_signal_pending() noexcept {
   PyThreadState* running = g_running_on_main.load(std::memory_order_relaxed);
   if (running != nullptr) set_pending(running);
 #endif
+}
+
+void call_on_main(int (*function)(void*)) noexcept {
+  g_call_on_main = function;
+  if (is_main(Scheduler::get().current())) add_call_on_main();
 }
 
 bool on_main_os_thread() noexcept { return t_on_main; }

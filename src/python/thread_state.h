@@ -28,13 +28,22 @@ void after_sleep(Scheduler& scheduler) noexcept;
 // which may run any Python code.
 void reset_current() noexcept;
 
+// The end of that again, for what has run since then. Cheap when nothing has.
+void forget_locals() noexcept;
+
 // Gives the current slot's thread state its identity for a new function.
 void set_ident(Coroutine& slot, unsigned long ident) noexcept;
+[[nodiscard]] unsigned long ident() noexcept;  // of whom the current thread state stands for
 [[nodiscard]] PyFrameObject* frame_of(const Coroutine& coroutine) noexcept;  // new reference
 
 // From 3.13 on only one thread state is told that a signal is pending. This
 // tells the one that is running. Safe in a signal handler, without the GIL.
 void mark_signal_pending() noexcept;
+// Has CPython call `function` between two instructions of Python code on the main
+// coroutine of the main OS thread, the next time that runs. A call that is still
+// to come is not repeated. It may come late, on another coroutine: `function`
+// looks and asks again. REQUIRES: the main OS thread.
+void call_on_main(int (*function)(void*)) noexcept;
 // Whether this is the OS thread that runs signal handlers.
 [[nodiscard]] bool on_main_os_thread() noexcept;
 
