@@ -27,8 +27,16 @@ bool is_closed() noexcept { return g_closed; }
 void close_for_good() noexcept { g_closed = true; }
 
 bool can_block() noexcept {
-  if (!g_closed && !thread_state::finalizing()) [[likely]] return true;
-  PyErr_SetString(PyExc_RuntimeError, "cannot block at interpreter shutdown");
+  if (g_closed || thread_state::finalizing()) [[unlikely]] {
+    PyErr_SetString(PyExc_RuntimeError, "cannot block at interpreter shutdown");
+    return false;
+  }
+  // A finalizer may run while the scheduler looks for somebody to run.
+  Scheduler* scheduler = Scheduler::find();
+  if (scheduler == nullptr || scheduler->current().state == CoroutineState::kRunning) [[likely]] {
+    return true;
+  }
+  PyErr_SetString(PyExc_RuntimeError, "cannot block between two coroutines");
   return false;
 }
 
@@ -123,6 +131,13 @@ bool parse_arguments(const char* function, PyObject* const* arguments, Py_ssize_
   return true;
 }
 
-int parse_fd(PyObject* object) noexcept { return PyObject_AsFileDescriptor(object); }
+int parse_fd(PyObject* object) noexcept {
+  const int fd = PyObject_AsFileDescriptor(object);
+  // A closed socket or file says -1: as for any fd that is not open.
+  if (fd < 0 && !PyLong_Check(object) && PyErr_ExceptionMatches(PyExc_ValueError)) {
+    raise(Status::kClosed);
+  }
+  return fd;
+}
 
 }  // namespace coev::python

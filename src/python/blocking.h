@@ -30,7 +30,7 @@ Status wait(Operation operation) noexcept {
 }
 
 // False, with RuntimeError set, when this is no time to block: at the end of the
-// interpreter.
+// interpreter, or in a finalizer that runs between two coroutines.
 [[nodiscard]] bool can_block() noexcept;
 void close_for_good() noexcept;  // from now on nothing blocks or switches
 [[nodiscard]] bool is_closed() noexcept;
@@ -51,7 +51,8 @@ PyObject* raise(Status status) noexcept;
                                    Py_ssize_t count, PyObject* keywords, const char* const* names,
                                    int required, PyObject** values) noexcept;
 
-// A file descriptor, or an object with fileno(); -1 with an exception set.
+// A file descriptor, or an object with fileno(); -1 with an exception set,
+// EBADF where the object has been closed.
 [[nodiscard]] int parse_fd(PyObject* object) noexcept;
 
 }  // namespace coev::python

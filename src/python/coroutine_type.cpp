@@ -72,28 +72,40 @@ void keep_outcome(CoroutineObject* self, PyObject* result) noexcept {
   self->exception = thread_state::take_exception();
 }
 
+PyObject* refuse_exception() noexcept {
+  PyErr_SetString(PyExc_TypeError, "throw() takes an exception or an exception class");
+  return nullptr;
+}
+
 // The lock that Thread.join() waits for up to 3.12.
-void release_sentinel() noexcept {
-  const Ref reference = Ref::steal(thread_state::take_sentinel());
+void release_sentinel(PyObject* weak_reference) noexcept {
+  const Ref reference = Ref::steal(weak_reference);
   if (!reference) return;
   const Ref lock = Ref::steal(PyObject_CallNoArgs(reference.get()));
   if (lock && lock.get() != Py_None) native_locks::release_if_locked(lock.get());
   PyErr_Clear();
 }
 
-// What a slot runs: OWNS the reference in `argument`.
+// What a slot runs. detach() ends it, when finalizers of the thread state's
+// content have run: until then they find the coroutine they belong to.
 void run(void* argument) noexcept {
   auto* self = static_cast<CoroutineObject*>(argument);
   keep_outcome(self, call(self));
   Py_CLEAR(self->function);
   Py_CLEAR(self->arguments);
   Py_CLEAR(self->keywords);
-  count_thread(self, -1);
-  self->slot->owner = nullptr;
-  self->slot = nullptr;
-  self->finished.set();
-  Py_DECREF(self);
-  release_sentinel();
+}
+
+// Like throw(), but for the coroutine itself, too, raised at its next wait: an
+// interruption that somebody caught and has to pass on later.
+PyObject* method_postpone(PyObject* object, PyObject* exception) {
+  if (!PyExceptionInstance_Check(exception)) return refuse_exception();
+  if (!throw_into(cast(object), exception)) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* method_withdraw(PyObject* object, PyObject* exception) {
+  return PyBool_FromLong(withdraw(cast(object), exception));
 }
 
 struct ThrowMessage : Message {
@@ -171,8 +183,7 @@ PyObject* make_exception(PyObject* what) noexcept {
     if (made == nullptr || PyExceptionInstance_Check(made)) return made;
     Py_DECREF(made);
   }
-  PyErr_SetString(PyExc_TypeError, "throw() takes an exception or an exception class");
-  return nullptr;
+  return refuse_exception();
 }
 
 bool raise_or_throw(CoroutineObject* self, PyObject* exception) noexcept {
@@ -345,6 +356,8 @@ PyMethodDef coroutine_methods[] = {
     {"stack", method_stack, METH_NOARGS,
      "stack()\n--\n\nWhere the coroutine is: a traceback.StackSummary, oldest call first; empty "
      "if it has not started or has finished.\n\nSwitches: never."},
+    {"_postpone", method_postpone, METH_O, nullptr},
+    {"_withdraw", method_withdraw, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 
 PyGetSetDef coroutine_attributes[] = {
@@ -478,6 +491,28 @@ bool throw_into(CoroutineObject* target, PyObject* exception) noexcept {
   return true;
 }
 
+bool withdraw(CoroutineObject* target, PyObject* exception) noexcept {
+  PyObject* pending = target->pending;
+  if (pending == nullptr) return false;
+  for (Py_ssize_t i = PyList_GET_SIZE(pending); i-- > 0;) {
+    if (PyList_GET_ITEM(pending, i) != exception) continue;
+    if (PyList_SetSlice(pending, i, i + 1, nullptr) < 0) PyErr_Clear();
+    return true;
+  }
+  return false;
+}
+
+void detach(Coroutine& slot) noexcept {
+  auto* self = static_cast<CoroutineObject*>(slot.owner);
+  PyObject* sentinel = thread_state::take_sentinel();
+  count_thread(self, -1);
+  slot.owner = nullptr;
+  self->slot = nullptr;
+  self->finished.set();
+  Py_DECREF(self);  // the running coroutine's own
+  release_sentinel(sentinel);
+}
+
 bool kill(CoroutineObject* target) noexcept {
   if (target->finished.is_set()) return true;
   const Ref exception = Ref::steal(PyObject_CallNoArgs(coroutine_exit));
@@ -499,7 +534,10 @@ unsigned long current_ident() noexcept {
   Scheduler* scheduler = Scheduler::find();
   if (scheduler == nullptr) return PyThread_get_thread_ident();
   auto* self = static_cast<CoroutineObject*>(scheduler->current().owner);
-  return self == nullptr ? PyThread_get_thread_ident() : self->ident;
+  if (self != nullptr) return self->ident;
+  // Nobody has asked for the main coroutine's object; or a coroutine is ending,
+  // and something of its goes away.
+  return thread_state::ident();
 }
 
 }  // namespace coev::python

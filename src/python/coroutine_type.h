@@ -59,6 +59,14 @@ extern PyObject* coroutine_exit;  // the exception kill() throws, a SystemExit
 // next. THREAD: any with the GIL. SWITCHES: never.
 [[nodiscard]] bool throw_into(CoroutineObject* target, PyObject* exception) noexcept;
 
+// Takes back an exception thrown into `target` that was not raised yet. Whether
+// there was one.
+bool withdraw(CoroutineObject* target, PyObject* exception) noexcept;
+
+// For the scheduler's hook: the function's slot has been made fresh again, and is
+// about to serve another one. Whoever waits for the end is told.
+void detach(Coroutine& slot) noexcept;
+
 // Throws CoroutineExit into `target`, unless it has finished.
 [[nodiscard]] bool kill(CoroutineObject* target) noexcept;
 

@@ -359,7 +359,14 @@ PyObject* condition_wait(PyObject* object, PyObject* const* arguments, Py_ssize_
       !parse_timeout(timeout, &deadline) || !can_block() || !require_ownership(self, "wait")) {
     return nullptr;
   }
-  return acquired_or_raise(wait([&] { return wait_once(self, deadline); }));
+  // What is due already must not cost us the lock, and our place with it.
+  if (thread_state::scheduler().current().interrupt_pending && !handle_interrupt()) return nullptr;
+  const Status status = wait_once(self, deadline);
+  if (status != Status::kInterrupted) return acquired_or_raise(status);
+  // A notification may have come while we were out of the queue: waiting again
+  // could miss it.
+  if (!handle_interrupt()) return nullptr;
+  Py_RETURN_TRUE;
 }
 
 PyObject* condition_wait_for(PyObject* object, PyObject* const* arguments, Py_ssize_t count,
@@ -378,8 +385,8 @@ PyObject* condition_wait_for(PyObject* object, PyObject* const* arguments, Py_ss
     const int holds = verdict ? PyObject_IsTrue(verdict.get()) : -1;
     if (holds < 0) return nullptr;
     if (holds > 0 || deadline.passed()) return verdict.release();
-    const Status status = wait([&] { return wait_once(self, deadline); });
-    if (status != Status::kOk && status != Status::kTimedOut) return raise(status);
+    // After any end of the wait the predicate decides: nothing can be missed.
+    if (wait_once(self, deadline) == Status::kInterrupted && !handle_interrupt()) return nullptr;
   }
 }
 
@@ -409,7 +416,8 @@ PyMethodDef condition_methods[] = {
     {"__exit__", as_method(condition_exit), METH_FASTCALL, nullptr},
     {"wait", as_method(condition_wait), METH_FASTCALL | METH_KEYWORDS,
      "wait(timeout=None)\n--\n\nGive the lock up, wait for a notification, and take the lock "
-     "again.\n\nSwitches: always.\n\n:returns: False if the timeout passed first.\n"
+     "again. A signal handler that ran meanwhile may end the wait, too.\n\n"
+     "Switches: always.\n\n:returns: False if the timeout passed first.\n"
      ":raises RuntimeError: the lock is not held."},
     {"wait_for", as_method(condition_wait_for), METH_FASTCALL | METH_KEYWORDS,
      "wait_for(predicate, timeout=None)\n--\n\nWait until predicate() is true; it is called with "

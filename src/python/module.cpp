@@ -24,7 +24,11 @@
 namespace coev::python {
 namespace {
 
-void finished(Coroutine&) noexcept { thread_state::reset_current(); }
+void finished(Coroutine& slot) noexcept {
+  thread_state::reset_current();
+  detach(slot);
+  thread_state::forget_locals();  // set by what went away with the coroutine
+}
 
 // The forking coroutine has returned in the child: like the thread it stood for
 // it ends, and the process with it.

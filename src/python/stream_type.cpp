@@ -17,6 +17,7 @@ struct StreamObject {
   PyObject_HEAD
   PyObject* weak_references;
   PyObject* socket;  // keeps the fd open; owned
+  bool is_number;    // it is a bare file descriptor
   bool reading;      // a coroutine is inside; a second one is an error
   bool writing;
   BufferedStream stream;
@@ -43,6 +44,7 @@ PyObject* stream_new(PyTypeObject* type, PyObject* arguments, PyObject* keywords
   // Without an owner: a file descriptor may be closed behind our back.
   new (&cast(object)->stream) BufferedStream(fd, nullptr, static_cast<std::size_t>(buffer_size));
   cast(object)->socket = Py_NewRef(socket);
+  cast(object)->is_number = PyLong_Check(socket);
   return object;
 }
 
@@ -89,13 +91,24 @@ class Exclusive {
   bool entered_;
 };
 
+// A socket that was closed has given its number to somebody else by now.
+bool detach_if_closed(StreamObject* self) noexcept {
+  if (self->is_number || self->stream.fd() < 0) return true;
+  const int fd = parse_fd(self->socket);
+  if (fd == self->stream.fd()) return true;
+  if (fd < 0 && !PyErr_ExceptionMatches(PyExc_OSError)) return false;
+  PyErr_Clear();
+  self->stream.detach();
+  return true;
+}
+
 template <typename Read>
 PyObject* read_with(PyObject* object, PyObject* timeout, Read read) noexcept {
   Deadline deadline = Deadline::never();
   if (!parse_timeout(timeout, &deadline) || !can_block()) return nullptr;
   const Ref keep = Ref::borrow(object);
   const Exclusive reading(cast(object)->reading, "reading");
-  if (!reading) return nullptr;
+  if (!reading || !detach_if_closed(cast(object))) return nullptr;
   thread_state::scheduler();
   std::string_view bytes;
   const Status status = wait([&] { return read(cast(object)->stream, deadline, &bytes); });
@@ -175,7 +188,7 @@ PyObject* write_with(PyObject* object, PyObject* timeout, Write write) noexcept 
   if (!parse_timeout(timeout, &deadline) || !can_block()) return nullptr;
   const Ref keep = Ref::borrow(object);
   const Exclusive writing(cast(object)->writing, "writing");
-  if (!writing) return nullptr;
+  if (!writing || !detach_if_closed(cast(object))) return nullptr;
   thread_state::scheduler();
   const Status status = write(cast(object)->stream, deadline);
   if (status != Status::kOk) return raise(status);

@@ -139,46 +139,60 @@ struct ScopeTimer : Timer {
   TimeoutObject* scope;
 };
 
-// The timer holds no reference: the scope disarms it before it goes away.
+// An armed timer owns a reference to its scope: whoever drops a scope without
+// leaving it, or leaves it on another OS thread, cannot disarm it.
 struct TimeoutObject {
   PyObject_HEAD
   std::int64_t ns;           // relative
   bool unlimited;
+  bool expired;
   ScopeTimer timer;
+  Scheduler* scheduler;      // whose timer it is; not owned
   CoroutineObject* inside;   // who runs the block; owned while it does
-  PyObject* exception;       // what was thrown, once it was; owned
+  PyObject* exception;       // what was thrown into the block; owned while it runs
 };
 
 TimeoutObject* as_timeout(PyObject* object) noexcept {
   return reinterpret_cast<TimeoutObject*>(object);
 }
 
+// The new exception, without a garbage collection: its finalizers would run in
+// the middle of the scheduler.
+PyObject* make_timeout_error(TimeoutObject* scope) noexcept {
+  const int collecting = PyGC_Disable();
+  const Ref message = Ref::steal(PyUnicode_FromString("timed out"));
+  Ref error =
+      Ref::steal(message ? PyObject_CallOneArg(PyExc_TimeoutError, message.get()) : nullptr);
+  // So that a TaskGroup can tell it from an error of the block itself.
+  if (error && PyObject_SetAttrString(error.get(), "scope",
+                                      reinterpret_cast<PyObject*>(scope)) < 0) {
+    error = Ref();
+  }
+  if (collecting != 0) PyGC_Enable();
+  return error.release();
+}
+
 // Called between two turns, with the GIL held.
 void timeout_expired(Timer& timer) noexcept {
   TimeoutObject* self = static_cast<ScopeTimer&>(timer).scope;
-  const Ref message = Ref::steal(PyUnicode_FromString("timed out"));
-  self->exception = message ? PyObject_CallOneArg(PyExc_TimeoutError, message.get()) : nullptr;
+  const Ref armed = Ref::steal(reinterpret_cast<PyObject*>(self));
+  if (self->inside == nullptr) return;
+  self->expired = true;
+  self->exception = make_timeout_error(self);
   if (self->exception == nullptr || !throw_into(self->inside, self->exception)) PyErr_Clear();
 }
 
-// The block has ended before its exception was raised: it must not be raised
-// outside.
-void withdraw_exception(TimeoutObject* self) noexcept {
-  PyObject* pending = self->inside->pending;
-  if (pending == nullptr) return;
-  for (Py_ssize_t i = PyList_GET_SIZE(pending); i-- > 0;) {
-    if (PyList_GET_ITEM(pending, i) != self->exception) continue;
-    if (PyList_SetSlice(pending, i, i + 1, nullptr) < 0) PyErr_Clear();
-    return;
-  }
-}
-
+// An exception that was not raised in the block must not be raised outside.
+// It is let go, for its traceback may lead back here.
 void leave(TimeoutObject* self) noexcept {
   if (self->inside == nullptr) return;
-  if (self->timer.armed() && self->inside->slot != nullptr) {
-    self->inside->slot->scheduler->timers().disarm(self->timer);
+  Scheduler* here = Scheduler::find();
+  if (self->timer.armed() && here == self->scheduler) {
+    here->timers().disarm(self->timer);
+    Py_DECREF(self);  // never the last: the caller has one
   }
-  if (self->exception != nullptr) withdraw_exception(self);
+  if (self->exception != nullptr) withdraw(self->inside, self->exception);
+  Py_CLEAR(self->exception);
   Py_CLEAR(self->inside);
 }
 
@@ -203,17 +217,20 @@ PyObject* timeout_new(PyTypeObject* type, PyObject* arguments, PyObject* keyword
 
 PyObject* timeout_enter(PyObject* object, PyObject*) {
   TimeoutObject* self = as_timeout(object);
-  if (self->inside != nullptr) {
+  if (self->inside != nullptr || self->timer.armed()) {
     PyErr_SetString(PyExc_RuntimeError, "this timeout is already in use");
     return nullptr;
   }
   CoroutineObject* current = current_object();
   if (current == nullptr) return nullptr;
-  Py_CLEAR(self->exception);
-  if (!self->unlimited &&
-      !current->slot->scheduler->timers().arm(self->timer, Deadline::after(self->ns))) {
-    return PyErr_NoMemory();
+  self->scheduler = current->slot->scheduler;
+  if (!self->unlimited) {
+    if (!self->scheduler->timers().arm(self->timer, Deadline::after(self->ns))) {
+      return PyErr_NoMemory();
+    }
+    Py_INCREF(self);
   }
+  self->expired = false;
   self->inside = current;
   Py_INCREF(current);
   return Py_NewRef(object);
@@ -225,14 +242,13 @@ PyObject* timeout_exit(PyObject* object, PyObject* const*, Py_ssize_t) {
 }
 
 PyObject* timeout_get_expired(PyObject* object, void*) {
-  return PyBool_FromLong(as_timeout(object)->exception != nullptr);
+  return PyBool_FromLong(as_timeout(object)->expired);
 }
 
 void timeout_dealloc(PyObject* object) {
   TimeoutObject* self = as_timeout(object);
   PyTypeObject* type = Py_TYPE(object);
   leave(self);
-  Py_XDECREF(self->exception);
   type->tp_free(object);
   Py_DECREF(type);
 }
@@ -250,7 +266,8 @@ PyType_Slot timeout_slots[] = {
     {Py_tp_doc,
      const_cast<char*>("timeout(seconds)\n--\n\nA with block that may take so long: the call that "
                        "waits inside it when the time runs out raises TimeoutError. Scopes nest; "
-                       "nothing is raised outside the block.\n\n"
+                       "nothing is raised outside the block. The exception's attribute scope is this "
+                       "object.\n\n"
                        ":param seconds: a number; None or infinity for no limit.")},
     {Py_tp_new, reinterpret_cast<void*>(timeout_new)},
     {Py_tp_dealloc, reinterpret_cast<void*>(timeout_dealloc)},
