@@ -11,6 +11,13 @@
 #include "core/io.h"
 
 namespace coev {
+namespace {
+
+bool breaks(Status status) noexcept {
+  return status == Status::kSystemError || status == Status::kClosed;
+}
+
+}  // namespace
 
 bool BufferedStream::reserve(std::size_t wanted) noexcept {
   const std::size_t room = wanted > chunk_bytes_ ? wanted : chunk_bytes_;
@@ -21,8 +28,8 @@ bool BufferedStream::reserve(std::size_t wanted) noexcept {
     begin_ = 0;
   }
   if (buffer_.size() >= room) return true;
-  try {
-    buffer_.resize(room);
+  try {  // twice as much at least: a search for a delimiter asks byte by byte
+    buffer_.resize(room > 2 * buffer_.size() ? room : 2 * buffer_.size());
   } catch (const std::bad_alloc&) {
     return false;
   }
@@ -32,11 +39,13 @@ bool BufferedStream::reserve(std::size_t wanted) noexcept {
 // Reads until at least `wanted` bytes are there.
 Status BufferedStream::fill(std::size_t wanted, Deadline deadline) noexcept {
   if (unread() >= wanted) return Status::kOk;
+  if (fd_ < 0 || read_failed_) return Status::kClosed;
   if (!reserve(wanted)) return Status::kNoMemory;
   while (unread() < wanted) {
     std::size_t count = 0;
     const Status status = io::receive(fd_, buffer_.data() + end_, buffer_.size() - end_, 0, owner_,
                                       deadline, &count);
+    read_failed_ = breaks(status);
     if (status != Status::kOk) return status;
     if (count == 0) return Status::kEndOfStream;
     end_ += count;
@@ -87,10 +96,12 @@ Status BufferedStream::read_until(std::string_view delimiter, std::size_t limit,
 
 Status BufferedStream::send_from(const char* bytes, std::size_t count, std::size_t* sent,
                                  Deadline deadline) noexcept {
+  if (*sent < count && (fd_ < 0 || write_failed_)) return Status::kClosed;
   while (*sent < count) {
     std::size_t step = 0;
     const Status status =
         io::send(fd_, bytes + *sent, count - *sent, MSG_NOSIGNAL, owner_, deadline, &step);
+    write_failed_ = breaks(status);
     if (status != Status::kOk) return status;
     *sent += step;
   }
@@ -106,6 +117,10 @@ Status BufferedStream::flush(Deadline deadline) noexcept {
 }
 
 Status BufferedStream::write(std::string_view bytes, Deadline deadline) noexcept {
+  if (sent_ > unsent()) {  // a slow peer must not keep what it has got
+    pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(sent_));
+    sent_ = 0;
+  }
   try {
     pending_.insert(pending_.end(), bytes.begin(), bytes.end());
   } catch (const std::bad_alloc&) {

@@ -2,8 +2,9 @@
 // read up to a delimiter, collect writes and send them together.
 //
 // It does not own the fd. One coroutine reads and one writes at a time; the
-// caller sees to that. After an error the stream is broken: bytes may be half
-// sent or half read, so further calls fail with kClosed.
+// caller sees to that. After kSystemError or kClosed that direction is broken:
+// bytes may be half sent or half read, so further calls fail with kClosed. Bytes
+// read before can still be taken.
 #pragma once
 
 #include <cstddef>
@@ -64,6 +65,8 @@ class BufferedStream {
   std::size_t end_ = 0;
   std::vector<char> pending_;  // collected writes: from sent_ on
   std::size_t sent_ = 0;
+  bool read_failed_ = false;
+  bool write_failed_ = false;
 };
 
 }  // namespace coev

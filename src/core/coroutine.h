@@ -3,16 +3,20 @@
 // The object is a slot: it lies at the top of its own stack, is made once, and
 // runs one function after another; id says which of them. Coroutines never
 // migrate between OS threads.
+//
+// Above it, to the end of the stack's memory, lies the annex, for the binding.
+// The stack grows down from the middle of a page and the annex up from there, so
+// a coroutine that waits not far from its beginning touches one page only.
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 
 #include "core/context.h"
 #include "core/intrusive_list.h"
 #include "core/local.h"
 #include "core/sanitizer.h"
+#include "core/spin_lock.h"
 #include "core/stack.h"
 #include "core/status.h"
 #include "core/timer.h"
@@ -21,6 +25,13 @@ namespace coev {
 
 class Scheduler;
 class WaitQueue;
+
+// Forks between the first process and this one. What belongs to an earlier
+// generation exists only in an ancestor.
+namespace fork_generation {
+inline std::atomic<std::uint32_t> current{0};
+inline SpinLock guard;  // while one thread empties what an ancestor filled
+}  // namespace fork_generation
 
 // Work another OS thread hands to a scheduler. Pushed lock-free, run on the
 // scheduler's own thread between two turns.
@@ -53,6 +64,9 @@ struct WakeMessage : Message {
 struct Coroutine : ListLink {
   using Entry = void (*)(void* argument);
 
+  // Not a multiple of a page: the rest is what the stack has of the shared one.
+  static constexpr std::size_t kAnnexBytes = 4 * 4096 + 1792;
+
   Context context;
   Scheduler* scheduler = nullptr;  // not owned
   WaitQueue* queue = nullptr;      // where it is parked; not owned
@@ -69,12 +83,14 @@ struct Coroutine : ListLink {
   CoroutineState state = CoroutineState::kFinished;
   Status wake_status = Status::kOk;
   bool interrupt_pending = false;  // consumed by the interrupted operation's caller
-  std::atomic<bool> permit{false};  // an unpark that came before its park
+  bool permit = false;             // an unpark that came before its park
+  std::uint32_t generation = fork_generation::current.load(std::memory_order_relaxed);
   Stack stack;                     // empty for the OS thread's own stack
+  void* annex = nullptr;           // kAnnexBytes; nullptr on the OS thread's own stack
   LocalStorage locals;
   ExceptionGlobals exception_globals{};
   sanitizer::Fiber fiber;
-  Coroutine* pool_next = nullptr;  // the slot pool's list
+  Coroutine* chain_next = nullptr;  // the slot pool's list; or, claimed, the waker's
   Coroutine* all_next = nullptr;   // the scheduler's list of every slot it made
 };
 

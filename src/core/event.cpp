@@ -1,18 +1,31 @@
 #include "core/event.h"
 
-#include "core/intrusive_list.h"
+#include <cstddef>
 
 namespace coev {
+namespace {
+
+// Claims all before it wakes one: who queues up meanwhile, perhaps a waiter
+// just woken, waits for the next time. Returns how many.
+std::size_t wake_longest(WaitQueue& waiters, std::size_t most) noexcept {
+  if (waiters.size() == 0) return 0;
+  waiters.lock();
+  Coroutine* chain = waiters.claim(most);
+  waiters.unlock();
+  std::size_t woken = 0;
+  for (; chain != nullptr; ++woken) {
+    Coroutine& waiter = *chain;
+    chain = waiter.chain_next;  // once woken it may run at any time
+    Scheduler::wake(waiter);
+  }
+  return woken;
+}
+
+}  // namespace
 
 void Event::set() noexcept {
   set_.store(true);
-  while (waiters_.size() != 0) {
-    waiters_.lock();
-    Coroutine* waiter = waiters_.claim_first();
-    waiters_.unlock();
-    if (waiter == nullptr) return;
-    Scheduler::wake(*waiter);
-  }
+  wake_longest(waiters_, SIZE_MAX);
 }
 
 Status Event::wait(Deadline deadline) noexcept {
@@ -71,15 +84,7 @@ std::int64_t Semaphore::permits() noexcept {
 }
 
 std::size_t Condition::notify(std::size_t count) noexcept {
-  std::size_t woken = 0;
-  for (; woken < count && waiters_.size() != 0; ++woken) {
-    waiters_.lock();
-    Coroutine* waiter = waiters_.claim_first();
-    waiters_.unlock();
-    if (waiter == nullptr) break;
-    Scheduler::wake(*waiter);
-  }
-  return woken;
+  return wake_longest(waiters_, count);
 }
 
 }  // namespace coev

@@ -1,7 +1,7 @@
 // Waiting for something other than a lock: an event, a semaphore, a condition.
 //
 // All three may be shared by coroutines of several OS threads. They must
-// outlive their waiters. Waiters are served longest first.
+// outlive every call made on them. Waiters are served longest first.
 #pragma once
 
 #include <atomic>

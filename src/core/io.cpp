@@ -35,7 +35,7 @@ Status receive(int fd, void* buffer, std::size_t bytes, int flags, const void* o
                Deadline deadline, std::size_t* count) noexcept {
   Scheduler& scheduler = Scheduler::get();
   Readiness& readiness = scheduler.readiness();
-  if (readiness.drained(fd, owner) && flags == 0) {
+  if (readiness.drained(fd, owner) && flags == 0 && !deadline.passed()) {
     // The last read left nothing behind: a read now would only find that out.
     const Status status = readiness.wait(fd, kReadable, deadline, owner, nullptr);
     if (status != Status::kOk) return status;

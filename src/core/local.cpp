@@ -57,6 +57,8 @@ void LocalStorage::destroy_values() noexcept {
     }
     if (!found) return;
   }
+  inline_ = {};  // what the last round still set is lost, and never another coroutine's
+  more_.clear();
 }
 
 }  // namespace coev

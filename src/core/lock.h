@@ -67,6 +67,9 @@ class RecursiveLock {
   [[nodiscard]] bool owned_by(Owner self) const noexcept { return owner_.load() == self; }
   [[nodiscard]] bool locked() const noexcept { return owner_.load() != 0; }
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+  [[nodiscard]] Owner owner() const noexcept { return owner_.load(); }
+  // For a lock that somebody else began to count, from another number.
+  void adjust_count(std::uint64_t by) noexcept { count_ += by; }
 
  private:
   void hand_over() noexcept;

@@ -51,13 +51,21 @@ struct Pool {
     return job;
   }
 
+  // A job may need another lock to go (the GIL), whose holder may wait for us.
+  // REQUIRES: the mutex is held; it is released meanwhile.
+  void discard(Job& job) noexcept {
+    pthread_mutex_unlock(&mutex);
+    job.discard();
+    pthread_mutex_lock(&mutex);
+  }
+
   // The next job that somebody still waits for; nullptr: the thread should end.
   // REQUIRES: the mutex is held.
   Job* next_job() noexcept {
     for (;;) {
       while (Job* job = pop()) {
         if (job->stage_ == Job::Stage::kQueued) return job;
-        job->discard();
+        discard(*job);
       }
       if (closing || !wait_for_work()) return nullptr;
     }
@@ -93,7 +101,7 @@ struct Pool {
   // REQUIRES: the mutex is held.
   void finish(Job& job) noexcept {
     if (job.stage_ == Job::Stage::kAbandoned) {
-      job.discard();
+      discard(job);
       return;
     }
     job.stage_ = Job::Stage::kDone;
@@ -130,27 +138,42 @@ struct Pool {
     return start_thread() || threads > 0;
   }
 
-  // REQUIRES: the mutex is held; it is released.
-  Status run(Job& job, Deadline deadline) noexcept {
-    Scheduler& scheduler = Scheduler::get();
-    Coroutine& self = scheduler.current();
+  // REQUIRES: the mutex is held.
+  Status submit(Job& job) noexcept {
+    if (!has_thread_for_one_more()) return Status::kNoMemory;
     push(job);
     pthread_cond_signal(&work);
+    return Status::kOk;
+  }
+
+  // REQUIRES: the mutex is held; it is released.
+  Status wait(Job& job, Deadline deadline) noexcept {
+    if (job.stage_ == Job::Stage::kDone) {
+      pthread_mutex_unlock(&mutex);
+      return Status::kOk;
+    }
+    Scheduler& scheduler = Scheduler::get();
+    Coroutine& self = scheduler.current();
     WaitQueue& queue = parking_lot::queue_of(&job);
     self.park_key = &job;
     queue.lock();
     queue.push_back(self);
     pthread_mutex_unlock(&mutex);
-    const Status status = scheduler.park_queued(queue, deadline);
-    return status == Status::kOk ? status : abandon(job, status);
+    return scheduler.park_queued(queue, deadline);
   }
 
-  Status abandon(Job& job, Status why) noexcept {
+  // REQUIRES: the mutex is held. True: the job has run; its owner discards it.
+  bool abandon(Job& job) noexcept {
+    if (job.stage_ == Job::Stage::kDone) return true;
+    job.stage_ = Job::Stage::kAbandoned;
+    return false;
+  }
+
+  std::size_t read(std::size_t Pool::* number) noexcept {
     pthread_mutex_lock(&mutex);
-    const bool done = job.stage_ == Job::Stage::kDone;  // it ended while we were being woken
-    if (!done) job.stage_ = Job::Stage::kAbandoned;
+    const std::size_t value = this->*number;
     pthread_mutex_unlock(&mutex);
-    return done ? Status::kOk : why;
+    return value;
   }
 
   static Pool& instance() noexcept { return *current; }
@@ -159,15 +182,27 @@ struct Pool {
 
 Pool* Pool::current = new Pool;
 
-Status run(Job& job, Deadline deadline) noexcept {
+Status submit(Job& job) noexcept {
   Pool& pool = Pool::instance();
   pthread_mutex_lock(&pool.mutex);
-  if (!pool.has_thread_for_one_more()) {
-    pthread_mutex_unlock(&pool.mutex);
-    job.discard();
-    return Status::kNoMemory;
-  }
-  return pool.run(job, deadline);
+  const Status status = pool.submit(job);
+  pthread_mutex_unlock(&pool.mutex);
+  if (status != Status::kOk) job.discard();
+  return status;
+}
+
+Status wait(Job& job, Deadline deadline) noexcept {
+  Pool& pool = Pool::instance();
+  pthread_mutex_lock(&pool.mutex);
+  return pool.wait(job, deadline);
+}
+
+void abandon(Job& job) noexcept {
+  Pool& pool = Pool::instance();
+  pthread_mutex_lock(&pool.mutex);
+  const bool ran = pool.abandon(job);
+  pthread_mutex_unlock(&pool.mutex);
+  if (ran) job.discard();
 }
 
 void set_thread_limit(std::size_t threads) noexcept {
@@ -177,8 +212,8 @@ void set_thread_limit(std::size_t threads) noexcept {
   pthread_mutex_unlock(&pool.mutex);
 }
 
-std::size_t thread_limit() noexcept { return Pool::instance().limit; }
-std::size_t thread_count() noexcept { return Pool::instance().threads; }
+std::size_t thread_limit() noexcept { return Pool::instance().read(&Pool::limit); }
+std::size_t thread_count() noexcept { return Pool::instance().read(&Pool::threads); }
 
 void shut_down() noexcept {
   Pool& pool = Pool::instance();
@@ -189,6 +224,10 @@ void shut_down() noexcept {
   pthread_mutex_unlock(&pool.mutex);
 }
 
-void forget_threads() noexcept { Pool::current = new Pool; }
+void forget_threads() noexcept {
+  auto* pool = new Pool;
+  pool->limit = Pool::current->limit;
+  Pool::current = pool;
+}
 
 }  // namespace coev::offload

@@ -33,11 +33,18 @@ class Job {
   Job* next_ = nullptr;
 };
 
-// Queues `job` and waits until it has run. On kOk the caller reads the result
-// and calls discard(); on any error the job is the pool's: it is dropped if it
-// had not begun, else it goes on alone and is discarded when it ends.
-// SWITCHES: always. ERRORS: kTimedOut, kInterrupted, kNoMemory (no thread).
-Status run(Job& job, Deadline deadline) noexcept;
+// Queues `job`. On an error it is discarded already.
+// SWITCHES: never. ERRORS: kNoMemory (no thread can be started).
+Status submit(Job& job) noexcept;
+
+// Waits until a submitted job has run; may be repeated after an error. Then the
+// caller reads the result and calls discard(), or gives the job up.
+// SWITCHES: only if the job has not run. ERRORS: kTimedOut, kInterrupted.
+Status wait(Job& job, Deadline deadline) noexcept;
+
+// Gives the job to the pool: it is dropped if it has not begun, else it goes on
+// alone and is discarded when it ends.
+void abandon(Job& job) noexcept;
 
 void set_thread_limit(std::size_t threads) noexcept;  // default 8
 [[nodiscard]] std::size_t thread_limit() noexcept;

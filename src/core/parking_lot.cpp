@@ -35,8 +35,4 @@ Coroutine* first_waiter(WaitQueue& queue, const void* address) noexcept {
   return nullptr;
 }
 
-void forget_all() noexcept {
-  for (std::size_t i = 0; i < kBuckets; ++i) buckets()[i].queue.clear();
-}
-
 }  // namespace coev::parking_lot

@@ -15,7 +15,4 @@ namespace coev::parking_lot {
 // REQUIRES: `queue` is queue_of(address) and locked.
 [[nodiscard]] Coroutine* first_waiter(WaitQueue& queue, const void* address) noexcept;
 
-// In the child of a fork: nobody waits any more.
-void forget_all() noexcept;
-
 }  // namespace coev::parking_lot

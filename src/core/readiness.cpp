@@ -1,5 +1,7 @@
 #include "core/readiness.h"
 
+#include <fcntl.h>
+
 #include <new>
 
 #include "core/registry.h"
@@ -20,7 +22,10 @@ Coroutine* first_for(WaitQueue& waiters, unsigned events) noexcept {
 
 Readiness::~Readiness() { reset(); }
 
-void Readiness::reset() noexcept { chunks_.clear(); }
+void Readiness::reset() noexcept {
+  changed_ = nullptr;
+  chunks_.clear();
+}
 
 Readiness::Entry* Readiness::find(int fd) noexcept {
   const auto index = static_cast<std::size_t>(fd);
@@ -41,6 +46,7 @@ Readiness::Entry* Readiness::find_or_add(int fd) noexcept {
   for (std::size_t i = 0; i < kChunk; ++i) {
     Entry& entry = chunks_[chunk][i];
     entry.table = this;
+    entry.fd = static_cast<int>(chunk * kChunk + i);
     ev_init(&entry.reader, io_event);
     ev_init(&entry.writer, io_event);
     entry.reader.data = entry.writer.data = &entry;
@@ -50,18 +56,42 @@ Readiness::Entry* Readiness::find_or_add(int fd) noexcept {
 
 // libev skips the kernel when a watcher comes back unchanged, unless it was set
 // anew: that is the difference between a kept and an unowned registration.
-void Readiness::watch(ev_io& watcher, int fd, unsigned event, bool kept) noexcept {
+void Readiness::watch(Entry& entry, ev_io& watcher, unsigned event, bool kept) noexcept {
   if (ev_is_active(&watcher)) {
     if (kept) return;
     ev_io_stop(loop_.native(), &watcher);
   }
-  ev_io_set(&watcher, fd, static_cast<int>(event));
+  ev_io_set(&watcher, entry.fd, static_cast<int>(event));
   ev_io_start(loop_.native(), &watcher);
+  note_change(entry);
+}
+
+void Readiness::stop(Entry& entry, ev_io& watcher) noexcept {
+  if (!ev_is_active(&watcher)) return;
+  ev_io_stop(loop_.native(), &watcher);
+  note_change(entry);
+}
+
+void Readiness::note_change(Entry& entry) noexcept {
+  if (entry.changed) return;
+  entry.changed = true;
+  entry.next_changed = changed_;
+  changed_ = &entry;
+}
+
+void Readiness::check_changed() noexcept {
+  while (changed_ != nullptr) {
+    Entry& entry = *changed_;
+    changed_ = entry.next_changed;
+    entry.changed = false;
+    const bool watched = ev_is_active(&entry.reader) || ev_is_active(&entry.writer);
+    if (watched && fcntl(entry.fd, F_GETFD) == -1) forget_here(entry.fd);
+  }
 }
 
 void Readiness::stop_unused(Entry& entry) noexcept {
-  if (first_for(entry.waiters, kReadable) == nullptr) ev_io_stop(loop_.native(), &entry.reader);
-  if (first_for(entry.waiters, kWritable) == nullptr) ev_io_stop(loop_.native(), &entry.writer);
+  if (first_for(entry.waiters, kReadable) == nullptr) stop(entry, entry.reader);
+  if (first_for(entry.waiters, kWritable) == nullptr) stop(entry, entry.writer);
 }
 
 Status Readiness::wait(int fd, unsigned events, Deadline deadline, const void* owner,
@@ -70,14 +100,18 @@ Status Readiness::wait(int fd, unsigned events, Deadline deadline, const void* o
   Entry* entry = fd < 0 ? nullptr : find_or_add(fd);
   if (entry == nullptr) return fd < 0 ? Status::kClosed : Status::kNoMemory;
   const bool kept = owner != nullptr && entry->owner == owner;
-  if (!kept) entry->owner = owner;
-  if ((events & kReadable) != 0) watch(entry->reader, fd, kReadable, kept);
-  if ((events & kWritable) != 0) watch(entry->writer, fd, kWritable, kept);
+  if (!kept) {
+    entry->owner = owner;
+    entry->drained = false;
+  }
+  if ((events & kReadable) != 0) watch(*entry, entry->reader, kReadable, kept);
+  if ((events & kWritable) != 0) watch(*entry, entry->writer, kWritable, kept);
 
   Coroutine& self = scheduler_.current();
   self.wait_events = events;
   const Status status = scheduler_.park(entry->waiters, deadline);
-  if (ready != nullptr) *ready = self.wait_events;  // on_event() left what it saw
+  // on_event() left in wait_events what it saw.
+  if (ready != nullptr) *ready = status == Status::kOk ? self.wait_events : 0;
   if (entry->owner == nullptr) stop_unused(*entry);
   return status;
 }
@@ -105,7 +139,7 @@ void Readiness::on_event(Entry& entry, ev_io& watcher, unsigned events) noexcept
   if ((events & kReadable) != 0) entry.drained = false;
   Coroutine* waiter = first_for(entry.waiters, events);
   if (waiter == nullptr) {
-    ev_io_stop(loop_.native(), &watcher);
+    stop(entry, watcher);
     return;
   }
   entry.waiters.remove(*waiter);
@@ -118,8 +152,8 @@ void Readiness::forget_here(int fd) noexcept {
   if (entry == nullptr) return;
   entry->owner = nullptr;
   entry->drained = false;
-  ev_io_stop(loop_.native(), &entry->reader);
-  ev_io_stop(loop_.native(), &entry->writer);
+  stop(*entry, entry->reader);
+  stop(*entry, entry->writer);
   while (Coroutine* waiter = entry->waiters.claim_first()) {
     Scheduler::wake(*waiter, Status::kClosed);
   }

@@ -56,6 +56,13 @@ class Readiness {
   // THREAD: any.
   static void forget(int fd) noexcept;
 
+  // Call before each look at the kernel. Waiters of an fd that was closed without
+  // forget() wake with kClosed: libev ends the process where it finds such an fd
+  // itself.
+  void drop_closed() noexcept {
+    if (changed_ != nullptr) check_changed();
+  }
+
   // After fork, with a loop recreated.
   void reset() noexcept;
 
@@ -66,13 +73,19 @@ class Readiness {
     WaitQueue waiters;
     Readiness* table = nullptr;
     const void* owner = nullptr;
+    Entry* next_changed = nullptr;
+    int fd = -1;
     bool drained = false;
+    bool changed = false;  // in the list that begins at changed_
   };
   static constexpr std::size_t kChunk = 256;  // entries keep their address: libev links them
 
   [[nodiscard]] Entry* find(int fd) noexcept;
   [[nodiscard]] Entry* find_or_add(int fd) noexcept;
-  void watch(ev_io& watcher, int fd, unsigned event, bool kept) noexcept;
+  void watch(Entry& entry, ev_io& watcher, unsigned event, bool kept) noexcept;
+  void stop(Entry& entry, ev_io& watcher) noexcept;
+  void note_change(Entry& entry) noexcept;
+  void check_changed() noexcept;
   void stop_unused(Entry& entry) noexcept;
   void forget_here(int fd) noexcept;
   void on_event(Entry& entry, ev_io& watcher, unsigned events) noexcept;
@@ -81,6 +94,7 @@ class Readiness {
   Scheduler& scheduler_;  // not owned
   Loop& loop_;            // not owned
   std::vector<std::unique_ptr<Entry[]>> chunks_;
+  Entry* changed_ = nullptr;  // what libev will tell the kernel next
 
   friend struct ForgetMessage;
 };

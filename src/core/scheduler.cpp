@@ -5,10 +5,10 @@
 
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "core/fatal.h"
 #include "core/offload.h"
-#include "core/parking_lot.h"
 #include "core/registry.h"
 
 namespace coev {
@@ -78,6 +78,7 @@ void Scheduler::adopt(Coroutine& coroutine) noexcept {
 }
 
 Scheduler::~Scheduler() {
+  while (posting_.load() != 0) sched_yield();
   for (Coroutine* slot = all_slots_; slot != nullptr;) {
     Coroutine* next = slot->all_next;
     sanitizer::destroy(slot->fiber);
@@ -98,15 +99,17 @@ void Scheduler::on_thread_exit(void* scheduler) noexcept {
 // --- slots ----------------------------------------------------------------------
 
 Coroutine* Scheduler::make_slot() noexcept {
-  const Stack stack = stacks_.allocate(stack_bytes());
+  const Stack stack = stacks_.allocate(stack_bytes() + Coroutine::kAnnexBytes);
   if (stack.low == nullptr) return nullptr;
   constexpr std::size_t kAlignment = 64;
-  const auto place = (reinterpret_cast<std::uintptr_t>(stack.top()) - sizeof(Coroutine)) &
+  char* annex = stack.top() - Coroutine::kAnnexBytes;
+  const auto place = (reinterpret_cast<std::uintptr_t>(annex) - sizeof(Coroutine)) &
                      ~(kAlignment - 1);
   auto* slot = new (reinterpret_cast<void*>(place)) Coroutine;
   const std::size_t usable = place - reinterpret_cast<std::uintptr_t>(stack.low);
   adopt(*slot);
   slot->stack = stack;
+  slot->annex = annex;
   sanitizer::create(slot->fiber, stack.low, usable);
   slot->context.prepare(stack.low, usable, run_slot, slot);
   if (!g_hooks.slot_created(*slot)) {
@@ -124,7 +127,7 @@ Coroutine* Scheduler::make_slot() noexcept {
 Coroutine* Scheduler::take_slot() noexcept {
   if (pool_ == nullptr) return make_slot();
   Coroutine* slot = pool_;
-  pool_ = slot->pool_next;
+  pool_ = slot->chain_next;
   --pooled_;
   return slot;
 }
@@ -153,23 +156,29 @@ void Scheduler::run_slot(void* argument) noexcept {
   }
 }
 
-// Puts the running slot into the pool and leaves it: nobody takes it before the
-// switch, for nothing below spawns.
+// Puts the running slot into the pool and leaves it. A message that spawns may
+// take it before the switch: it then begins anew here.
 void Scheduler::finish(Coroutine& coroutine) noexcept {
   if (&coroutine == main_ && orphaned_main_) g_hooks.orphan_main_finished();
   ++stats_.finished;
   coroutine.id = 0;
   coroutine.owner = nullptr;
   coroutine.interrupt_pending = false;
-  coroutine.permit.store(false, std::memory_order_relaxed);
+  coroutine.permit = false;
   coroutine.exception_globals = {};
   coroutine.state = CoroutineState::kFinished;
   StackPool::trim(coroutine.stack, pooled_ >= pool_ceiling() ? StackPool::kLeastKeptBytes
                                                               : StackPool::kKeptBytes);
-  coroutine.pool_next = pool_;
+  coroutine.chain_next = pool_;
   pool_ = &coroutine;
   ++pooled_;
-  switch_to(next_ready());
+  Coroutine& next = next_ready();
+  if (&next != &coroutine) {
+    switch_to(next);
+  } else {
+    coroutine.state = CoroutineState::kRunning;  // a message spawned into this very slot
+    operations_ = 0;
+  }
 }
 
 // --- switching ------------------------------------------------------------------
@@ -249,7 +258,8 @@ Status Scheduler::transfer_to(Coroutine& target, Deadline deadline) noexcept {
 
 Status Scheduler::park_for_permit(Deadline deadline) noexcept {
   Coroutine& self = *current_;
-  while (!self.permit.exchange(false)) {
+  run_messages();  // another OS thread may have given it
+  while (!std::exchange(self.permit, false)) {
     const Status status = park(permits_, deadline);
     if (status != Status::kOk) return status;
   }
@@ -268,6 +278,7 @@ void Scheduler::make_ready(Coroutine& coroutine, Status status) noexcept {
 void Scheduler::leave_run_queue(Coroutine& coroutine) noexcept {
   coroutine.unlink();
   --ready_count_;
+  if (turn_left_ > 0) --turn_left_;  // the turn may end early, never late
 }
 
 Coroutine& Scheduler::next_ready() noexcept {
@@ -281,33 +292,35 @@ void Scheduler::start_turn() noexcept {
   ++stats_.turns;
   run_messages();
   const std::int64_t now = now_ns();
-  if (run_queue_.empty()) {
-    wait_for_work();
-  } else {
-    if (now - last_poll_ns_ >= kPollIntervalNs) poll(now);
-    timers_.expire(now);
-  }
+  // I/O first: what is ready when its deadline passes came in time. Under load
+  // there is work by then, so no need to give up the GIL.
+  if (run_queue_.empty() || poll_is_due(now)) poll(now);
+  timers_.expire(now);
+  run_messages();
+  if (run_queue_.empty() && !signalled_.load()) wait_for_work();
   if (signalled_.load(std::memory_order_relaxed) && signalled_.exchange(false)) {
     g_hooks.signalled(*this);
   }
   turn_left_ = ready_count_;
 }
 
+// A clock that went back, or stands still, is the virtual one.
+bool Scheduler::poll_is_due(std::int64_t now) const noexcept {
+  return now - last_poll_ns_ >= kPollIntervalNs || now < last_poll_ns_ || virtual_time::enabled();
+}
+
 void Scheduler::poll(std::int64_t now) noexcept {
   ++stats_.polls;
   last_poll_ns_ = now;
+  readiness_.drop_closed();
   loop_.poll();
 }
 
 // Returns when somebody is ready, or when a signal or another OS thread wants
 // something; the caller looks.
 void Scheduler::wait_for_work() noexcept {
-  std::int64_t now = now_ns();
-  timers_.expire(now);
+  readiness_.drop_closed();
   if (!run_queue_.empty()) return;
-  poll(now);  // under load there is work already: no need to give up the GIL
-  run_messages();
-  if (!run_queue_.empty() || signalled_.load()) return;
   if (virtual_time::enabled() && !timers_.next().is_never()) {
     virtual_time::advance_to(timers_.next().ns());
   } else {
@@ -317,7 +330,7 @@ void Scheduler::wait_for_work() noexcept {
     g_hooks.after_sleep(*this);
     run_messages();
   }
-  now = now_ns();
+  const std::int64_t now = now_ns();
   last_poll_ns_ = now;
   timers_.expire(now);
 }
@@ -339,9 +352,11 @@ void Scheduler::deliver_wake(Message& message) noexcept {
   coroutine.scheduler->make_ready(coroutine, coroutine.wake_status);
 }
 
-// Takes a parked coroutine off its queue, unless a waker has claimed it.
+// Takes a parked coroutine off its queue, unless a waker has claimed it or a
+// fork left it behind.
 bool Scheduler::withdraw(Coroutine& coroutine) noexcept {
   if (coroutine.state != CoroutineState::kParked) return false;
+  if (coroutine.generation != fork_generation::current.load(std::memory_order_relaxed)) return false;
   WaitQueue& queue = *coroutine.queue;
   queue.lock();
   const bool linked = coroutine.linked();
@@ -358,6 +373,7 @@ void Scheduler::deadline_expired(Timer& timer) noexcept {
 }
 
 void Scheduler::interrupt(Coroutine& coroutine) noexcept {
+  if (coroutine.state == CoroutineState::kFinished) return;  // not for the slot's next function
   coroutine.interrupt_pending = true;
   if (!withdraw(coroutine)) return;
   ++stats_.interrupts;
@@ -368,38 +384,47 @@ namespace {
 
 struct UnparkMessage : Message {
   Coroutine* coroutine;
+  std::uint64_t id;
+
+  static void deliver(Message& message) noexcept {
+    auto& self = static_cast<UnparkMessage&>(message);
+    Scheduler::unpark(*self.coroutine, self.id);
+    delete &self;
+  }
 };
 
 }  // namespace
 
-void Scheduler::unpark(Coroutine& coroutine) noexcept {
+void Scheduler::unpark(Coroutine& coroutine, std::uint64_t id) noexcept {
   Scheduler& home = *coroutine.scheduler;
-  coroutine.permit.store(true);
   if (&home != t_scheduler) {
     auto* message = new (std::nothrow) UnparkMessage;
     if (message == nullptr) fatal("no memory to wake a coroutine of another thread");
+    message->run = UnparkMessage::deliver;
     message->coroutine = &coroutine;
-    message->run = [](Message& m) noexcept {
-      auto& self = static_cast<UnparkMessage&>(m);
-      unpark(*self.coroutine);
-      delete &self;
-    };
+    message->id = id;
     home.post(*message);
     return;
   }
+  if (coroutine.id != id) return;
+  coroutine.permit = true;
   if (coroutine.state == CoroutineState::kParked && coroutine.queue == &home.permits_ &&
       withdraw(coroutine)) {
     wake(coroutine);
   }
 }
 
+// What the message sets going may end the home thread before we are done with
+// its loop: its scheduler waits for posting_.
 void Scheduler::post(Message& message) noexcept {
+  posting_.fetch_add(1);
   Message* head = inbox_.load(std::memory_order_relaxed);
   do {
     message.next = head;
   } while (!inbox_.compare_exchange_weak(head, &message, std::memory_order_release,
                                          std::memory_order_relaxed));
   loop_.wake();
+  posting_.fetch_sub(1);
 }
 
 void Scheduler::drain_inbox() noexcept {
@@ -426,7 +451,8 @@ void Scheduler::wake_from_signal() noexcept {
 // --- fork -----------------------------------------------------------------------
 
 void Scheduler::after_fork_in_child() noexcept {
-  parking_lot::forget_all();
+  fork_generation::guard.reset();
+  fork_generation::current.fetch_add(1);
   offload::forget_threads();
   Registry::instance().reset(t_scheduler);
   if (t_scheduler != nullptr) t_scheduler->forget_everybody_else();
@@ -438,16 +464,15 @@ void Scheduler::forget_everybody_else() noexcept {
   run_queue_.clear();
   ready_count_ = turn_left_ = 0;
   timers_.clear();
-  sleepers_.clear();
-  transfers_.clear();
-  permits_.clear();
   inbox_.store(nullptr);
+  posting_.store(0);
   pool_ = all_slots_ = nullptr;
   pooled_ = 0;
   loop_.recreate();
   readiness_.reset();
   orphaned_main_ = orphaned_main_ || current_ != main_;
   main_ = current_;
+  main_->generation = fork_generation::current.load();
   if (main_ != &native_) {
     main_->all_next = nullptr;
     all_slots_ = main_;

@@ -101,6 +101,8 @@ class Scheduler {
   // Suspends the current coroutine until somebody transfers to it and runs
   // `target` at once. REQUIRES: can_transfer_to(target).
   Status transfer_to(Coroutine& target, Deadline deadline) noexcept;
+  // The same without a target: whoever is ready runs.
+  Status await_transfer(Deadline deadline) noexcept { return park(transfers_, deadline); }
   [[nodiscard]] bool can_transfer_to(const Coroutine& target) const noexcept;
   [[nodiscard]] bool awaits_transfer(const Coroutine& target) const noexcept;
 
@@ -120,12 +122,13 @@ class Scheduler {
   // Makes a coroutine ready that the caller claimed from its wait queue.
   // SWITCHES: never. THREAD: any.
   static void wake(Coroutine& coroutine, Status status = Status::kOk) noexcept;
-  // Gives the permit that park_for_permit() waits for. THREAD: any, as long as
-  // the coroutine is known to live.
-  static void unpark(Coroutine& coroutine) noexcept;
+  // Gives the permit that park_for_permit() waits for, if the slot still runs the
+  // function that had `id`. THREAD: any.
+  static void unpark(Coroutine& coroutine, std::uint64_t id) noexcept;
 
   // Ends the coroutine's wait, or its next one, with kInterrupted. The flag
-  // stays until clear_interrupt(). SWITCHES: never.
+  // stays until clear_interrupt(). Does nothing to a finished one.
+  // SWITCHES: never.
   void interrupt(Coroutine& coroutine) noexcept;
   static void clear_interrupt(Coroutine& coroutine) noexcept { coroutine.interrupt_pending = false; }
 
@@ -180,6 +183,7 @@ class Scheduler {
   [[nodiscard]] Coroutine& next_ready() noexcept;
   void start_turn() noexcept;
   void wait_for_work() noexcept;
+  [[nodiscard]] bool poll_is_due(std::int64_t now) const noexcept;
   void poll(std::int64_t now) noexcept;
   void drain_inbox() noexcept;
   void forget_everybody_else() noexcept;
@@ -199,6 +203,7 @@ class Scheduler {
   Coroutine* all_slots_ = nullptr;
   std::int64_t last_poll_ns_ = 0;
   std::atomic<Message*> inbox_{nullptr};
+  std::atomic<unsigned> posting_{0};  // OS threads inside post()
   std::atomic<bool> signalled_{false};
   bool orphaned_main_ = false;  // main_ runs in a slot whose creator a fork left behind
 

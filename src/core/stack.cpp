@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdint>
 #include <new>
 
@@ -21,10 +22,10 @@ std::size_t page_bytes() noexcept {
 }
 
 bool install_guard(void* page) noexcept {
-  static bool has_guard_advice = true;
-  if (has_guard_advice) {
+  static std::atomic<bool> has_guard_advice{true};
+  if (has_guard_advice.load(std::memory_order_relaxed)) {
     if (madvise(page, page_bytes(), MADV_GUARD_INSTALL) == 0) return true;
-    has_guard_advice = false;
+    has_guard_advice.store(false, std::memory_order_relaxed);
   }
   return mprotect(page, page_bytes(), PROT_NONE) == 0;
 }

@@ -24,8 +24,8 @@ class StackPool {
  public:
   static constexpr std::size_t kDefaultBytes = 1024 * 1024;
   static constexpr std::size_t kMinimumBytes = 64 * 1024;
-  static constexpr std::size_t kKeptBytes = 32 * 1024;       // of a pooled stack
-  static constexpr std::size_t kLeastKeptBytes = 8 * 1024;   // what may be in use
+  static constexpr std::size_t kKeptBytes = 48 * 1024;       // of a pooled stack
+  static constexpr std::size_t kLeastKeptBytes = 28 * 1024;  // what may be in use
 
   StackPool() = default;
   StackPool(const StackPool&) = delete;

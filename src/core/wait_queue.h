@@ -3,6 +3,9 @@
 // A queue that coroutines of several OS threads share has a guard, and every
 // access happens under it. A queue of one scheduler has none. Whoever unlinks a
 // coroutine, and nobody else, decides with what Status it wakes.
+//
+// A queue that a fork copied is empty in the child, and its guard free: the
+// waiters, and perhaps the holder, exist in the parent only.
 #pragma once
 
 #include <atomic>
@@ -19,6 +22,7 @@ class WaitQueue {
   explicit WaitQueue(SpinLock* shared_guard = nullptr) noexcept : guard_(shared_guard) {}
 
   void lock() noexcept {
+    forget_if_forked();
     if (guard_ != nullptr) guard_->lock();
   }
   void unlock() noexcept {
@@ -27,6 +31,7 @@ class WaitQueue {
 
   // REQUIRES, all below: the guard is held, if there is one.
   void push_back(Coroutine& coroutine) noexcept {
+    forget_if_forked();
     coroutine.queue = this;
     waiters_.push_back(coroutine);
     size_.fetch_add(1);
@@ -35,30 +40,59 @@ class WaitQueue {
     coroutine.unlink();
     size_.fetch_sub(1);
   }
-  [[nodiscard]] Coroutine* first() noexcept { return waiters_.first(); }
+  [[nodiscard]] Coroutine* first() noexcept {
+    forget_if_forked();
+    return waiters_.first();
+  }
   [[nodiscard]] Coroutine* next(Coroutine& coroutine) noexcept { return waiters_.next(coroutine); }
 
   // The longest waiter, taken off; nullptr if there is none.
   [[nodiscard]] Coroutine* claim_first() noexcept {
-    Coroutine* coroutine = waiters_.first();
+    Coroutine* coroutine = first();
     if (coroutine != nullptr) remove(*coroutine);
     return coroutine;
   }
 
-  // Readable without the guard; sequentially consistent, so that "publish,
-  // then look for waiters" and "queue up, then look again" cannot both miss.
-  [[nodiscard]] std::uint32_t size() const noexcept { return size_.load(); }
-
-  // After fork: forgets all waiters without touching them.
-  void clear() noexcept {
-    waiters_.clear();
-    size_.store(0);
-    if (guard_ != nullptr) guard_->reset();
+  // The `most` longest waiters, taken off and chained by Coroutine::chain_next.
+  [[nodiscard]] Coroutine* claim(std::size_t most) noexcept {
+    Coroutine* chain = nullptr;
+    for (Coroutine** end = &chain; most > 0; --most) {
+      Coroutine* coroutine = claim_first();
+      *end = coroutine;
+      if (coroutine == nullptr) break;
+      coroutine->chain_next = nullptr;
+      end = &coroutine->chain_next;
+    }
+    return chain;
   }
 
+  // Readable without the guard; sequentially consistent, so that "publish,
+  // then look for waiters" and "queue up, then look again" cannot both miss.
+  [[nodiscard]] std::uint32_t size() const noexcept { return forked() ? 0 : size_.load(); }
+
  private:
+  [[nodiscard]] bool forked() const noexcept {
+    return generation_.load(std::memory_order_acquire) !=
+           fork_generation::current.load(std::memory_order_relaxed);
+  }
+  void forget_if_forked() noexcept {
+    if (forked()) [[unlikely]] forget();
+  }
+  // Touches no waiter: their memory belongs to the parent's past.
+  void forget() noexcept {
+    fork_generation::guard.lock();
+    if (forked()) {  // else another thread of the child came first
+      waiters_.clear();
+      size_.store(0);
+      if (guard_ != nullptr) guard_->reset();
+      generation_.store(fork_generation::current.load(), std::memory_order_release);
+    }
+    fork_generation::guard.unlock();
+  }
+
   IntrusiveList<Coroutine> waiters_;  // owns none
   std::atomic<std::uint32_t> size_{0};
+  std::atomic<std::uint32_t> generation_{fork_generation::current.load()};
   SpinLock* const guard_;  // not owned
 };
 

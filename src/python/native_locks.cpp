@@ -24,7 +24,6 @@ Originals g_lock;
 Originals g_rlock;
 Original g_is_owned, g_release_save, g_acquire_restore, g_recursion_count;
 Original g_queue_get, g_queue_get_nowait, g_queue_put, g_queue_put_nowait;
-PyObject* g_empty = nullptr;  // queue.Empty
 
 Lock& lock_of(PyObject* object) noexcept {
   return *reinterpret_cast<Lock*>(reinterpret_cast<char*>(object) + g_layout.lock_word);
@@ -150,14 +149,12 @@ PyObject* rlock_repr(PyObject* self) {
 
 // --- _queue.SimpleQueue -------------------------------------------------------------------
 
-// One attempt. kTimedOut: it is empty; kSystemError: an exception is set.
-Status try_get(PyObject* self, PyObject** item) noexcept {
+// One attempt. New reference, or nullptr with queue.Empty or MemoryError set: a
+// get() that does not wait has nothing else to say. Every copy of the module has
+// an Empty of its own.
+PyObject* try_get(PyObject* self) noexcept {
   PyObject* no_wait[] = {Py_False};
-  *item = g_queue_get(self, no_wait, 1);
-  if (*item != nullptr) return Status::kOk;
-  if (!PyErr_ExceptionMatches(g_empty)) return Status::kSystemError;
-  PyErr_Clear();
-  return Status::kTimedOut;
+  return g_queue_get(self, no_wait, 1);
 }
 
 // Parks until a put() wakes the longest waiter. Whoever is woken and leaves
@@ -183,19 +180,15 @@ void wake_one(PyObject* self) noexcept {
 PyObject* get_or_wait(PyObject* self, Deadline deadline) noexcept {
   const Ref keep = Ref::borrow(self);
   for (;;) {
-    PyObject* item = nullptr;
-    const Status found = try_get(self, &item);
-    if (found == Status::kOk) return item;
-    if (found == Status::kSystemError || !can_block()) return nullptr;
-    if (deadline.passed()) break;
+    PyObject* item = try_get(self);
+    if (item != nullptr || PyErr_ExceptionMatches(PyExc_MemoryError)) return item;
+    if (deadline.passed()) return nullptr;
+    PyErr_Clear();
+    if (!can_block()) return nullptr;
     const Status status = wait([&] { return wait_for_item(self, deadline); });
     if (status == Status::kTimedOut) continue;  // one more look: an item may have come
-    if (status != Status::kOk) {
-      return nullptr;
-    }
+    if (status != Status::kOk) return raise(status);
   }
-  PyErr_SetNone(g_empty);
-  return nullptr;
 }
 
 PyObject* queue_get(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
@@ -290,9 +283,7 @@ bool retarget_queue() noexcept {
   const Ref module = Ref::steal(PyImport_ImportModule("_queue"));
   if (!module) return false;
   const Ref type = Ref::steal(PyObject_GetAttrString(module.get(), "SimpleQueue"));
-  g_empty = PyObject_GetAttrString(module.get(), "Empty");
-  return type && g_empty != nullptr &&
-         retarget<queue_get>(type.get(), "get", &g_queue_get) &&
+  return type && retarget<queue_get>(type.get(), "get", &g_queue_get) &&
          retarget<queue_put>(type.get(), "put", &g_queue_put) &&
          retarget<queue_put_nowait>(type.get(), "put_nowait", &g_queue_put_nowait);
 }

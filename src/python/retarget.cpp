@@ -8,7 +8,7 @@ namespace {
 constexpr int kSignature =
     METH_NOARGS | METH_O | METH_VARARGS | METH_KEYWORDS | METH_FASTCALL | METH_METHOD;
 
-// Which of retarget()'s adapters fits; -1 for a signature CPython does not have.
+// Which of retarget()'s adapters fits; kUnknown for a signature CPython does not have.
 int adapter_for(int flags) noexcept {
   switch (flags & kSignature) {
     case METH_NOARGS:
@@ -26,13 +26,14 @@ int adapter_for(int flags) noexcept {
     case METH_METHOD | METH_FASTCALL | METH_KEYWORDS:
       return 6;
     default:
-      return -1;
+      return kUnknown;
   }
 }
 
 PyMethodDef* find_definition(PyObject* owner, const char* name) noexcept {
   PyObject* namespace_dict = PyType_Check(owner) ? reinterpret_cast<PyTypeObject*>(owner)->tp_dict
                                                  : PyModule_GetDict(owner);
+  if (namespace_dict == nullptr) return nullptr;  // a type that is part of the interpreter
   PyObject* found = PyDict_GetItemString(namespace_dict, name);  // borrowed
   if (found == nullptr) return nullptr;
   if (Py_IS_TYPE(found, &PyMethodDescr_Type)) {
@@ -60,7 +61,12 @@ Ref pack_keywords(PyObject* const* values, PyObject* names) noexcept {
 
 }  // namespace
 
-PyObject* adapter::call_with_dict(Replacement replacement, PyObject* self, PyObject* arguments,
+bool adapter::in_subinterpreter() noexcept {
+  static PyInterpreterState* const main = PyInterpreterState_Main();
+  return PyInterpreterState_Get() != main;
+}
+
+PyObject* adapter::call_with_dict(Replacement dispatched, PyObject* self, PyObject* arguments,
                                   PyObject* keywords) noexcept {
   const Py_ssize_t positional = PyTuple_GET_SIZE(arguments);
   const Py_ssize_t named = PyDict_GET_SIZE(keywords);
@@ -77,7 +83,21 @@ PyObject* adapter::call_with_dict(Replacement replacement, PyObject* self, PyObj
     PyTuple_SET_ITEM(names.get(), i, Py_NewRef(name));
     PyTuple_SET_ITEM(values.get(), positional + i, Py_NewRef(value));
   }
-  return replacement(self, &PyTuple_GET_ITEM(values.get(), 0), positional, names.get());
+  return dispatched(self, &PyTuple_GET_ITEM(values.get(), 0), positional, names.get());
+}
+
+// A module that is loaded again, or in a subinterpreter, has a class of its own
+// that shares our table.
+PyTypeObject* Original::defining_class(PyObject* self) const noexcept {
+  if (Py_IS_TYPE(self, defining_class_)) return defining_class_;
+  PyObject* mro = Py_TYPE(self)->tp_mro;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro); ++i) {
+    PyObject* type = PyTuple_GET_ITEM(mro, i);
+    if (find_definition(type, definition_.ml_name) == entry_) {
+      return reinterpret_cast<PyTypeObject*>(type);
+    }
+  }
+  return defining_class_;
 }
 
 PyObject* Original::operator()(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
@@ -104,7 +124,7 @@ PyObject* Original::operator()(PyObject* self, PyObject* const* arguments, Py_ss
     case 5:
       return reinterpret_cast<Replacement>(erased)(self, arguments, count, keywords);
     default:
-      return reinterpret_cast<PyCMethod>(erased)(self, defining_class_, arguments,
+      return reinterpret_cast<PyCMethod>(erased)(self, defining_class(self), arguments,
                                                  static_cast<size_t>(count), keywords);
   }
 }
@@ -113,20 +133,21 @@ PyObject* Original::as_function() const noexcept {
   return PyCFunction_New(&definition_, module_);
 }
 
-bool retarget(PyObject* owner, const char* name, PyCFunction adapters[7],
-              Original* original) noexcept {
+int retarget(PyObject* owner, const char* name, PyCFunction adapters[7],
+             Original* original) noexcept {
   PyMethodDef* definition = find_definition(owner, name);
-  if (definition == nullptr) return true;
+  if (definition == nullptr) return kAbsent;
   const int adapter = adapter_for(definition->ml_flags);
   if (adapter < 0) {
     PyErr_Format(PyExc_ImportError, "coev does not know the signature of %s in %R", name, owner);
-    return false;
+    return kUnknown;
   }
   original->definition_ = *definition;
+  original->entry_ = definition;
   original->module_ = owner;
   if (PyType_Check(owner)) original->defining_class_ = reinterpret_cast<PyTypeObject*>(owner);
   definition->ml_meth = adapters[adapter];
-  return true;
+  return adapter;
 }
 
 }  // namespace coev::python

@@ -5,6 +5,9 @@
 // C function that the method table names is another one. The table is the
 // interpreter's own and writable; its signature flags are kept, and an adapter
 // for each signature calls the replacement.
+//
+// Subinterpreters share the table, though nothing of coev works in them: there
+// the adapters call the original.
 #pragma once
 
 #include <Python.h>
@@ -27,51 +30,78 @@ class Original {
   explicit operator bool() const noexcept { return definition_.ml_meth != nullptr; }
 
  private:
-  friend bool retarget(PyObject*, const char*, PyCFunction[7], Original*) noexcept;
+  friend int retarget(PyObject*, const char*, PyCFunction[7], Original*) noexcept;
+  [[nodiscard]] PyTypeObject* defining_class(PyObject* self) const noexcept;
+
   mutable PyMethodDef definition_{};
-  PyObject* module_ = nullptr;           // of a function; borrowed: modules of C stay
-  PyTypeObject* defining_class_ = nullptr;  // for METH_METHOD
+  const PyMethodDef* entry_ = nullptr;      // of the table
+  PyObject* module_ = nullptr;              // of a function; borrowed: modules of C stay
+  PyTypeObject* defining_class_ = nullptr;  // of a method, in the module we know
 };
 
 namespace adapter {
 
+// By signature: what the replacement stands for, where it must not run.
+template <Replacement replacement>
+inline const Original* originals[7] = {};
+
+[[nodiscard]] bool in_subinterpreter() noexcept;
+
+template <Replacement replacement, int signature>
+PyObject* dispatch(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                   PyObject* keywords) {
+  if (in_subinterpreter()) [[unlikely]] {
+    return (*originals<replacement>[signature])(self, arguments, count, keywords);
+  }
+  return replacement(self, arguments, count, keywords);
+}
+
 template <Replacement replacement>
 PyObject* no_arguments(PyObject* self, PyObject*) {
-  return replacement(self, nullptr, 0, nullptr);
+  return dispatch<replacement, 0>(self, nullptr, 0, nullptr);
 }
 template <Replacement replacement>
 PyObject* one(PyObject* self, PyObject* argument) {
-  return replacement(self, &argument, 1, nullptr);
+  return dispatch<replacement, 1>(self, &argument, 1, nullptr);
 }
 template <Replacement replacement>
 PyObject* tuple(PyObject* self, PyObject* arguments) {
-  return replacement(self, &PyTuple_GET_ITEM(arguments, 0), PyTuple_GET_SIZE(arguments), nullptr);
+  return dispatch<replacement, 2>(self, &PyTuple_GET_ITEM(arguments, 0),
+                                  PyTuple_GET_SIZE(arguments), nullptr);
 }
-PyObject* call_with_dict(Replacement replacement, PyObject* self, PyObject* arguments,
+PyObject* call_with_dict(Replacement dispatched, PyObject* self, PyObject* arguments,
                          PyObject* keywords) noexcept;
 template <Replacement replacement>
 PyObject* tuple_and_dict(PyObject* self, PyObject* arguments, PyObject* keywords) {
-  if (keywords == nullptr || PyDict_GET_SIZE(keywords) == 0) return tuple<replacement>(self, arguments);
-  return call_with_dict(replacement, self, arguments, keywords);
+  constexpr Replacement kDispatch = dispatch<replacement, 3>;
+  if (keywords == nullptr || PyDict_GET_SIZE(keywords) == 0) {
+    return kDispatch(self, &PyTuple_GET_ITEM(arguments, 0), PyTuple_GET_SIZE(arguments), nullptr);
+  }
+  return call_with_dict(kDispatch, self, arguments, keywords);
 }
 template <Replacement replacement>
 PyObject* fast(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
-  return replacement(self, arguments, count, nullptr);
+  return dispatch<replacement, 4>(self, arguments, count, nullptr);
 }
 template <Replacement replacement>
 PyObject* method(PyObject* self, PyTypeObject*, PyObject* const* arguments, Py_ssize_t count,
                  PyObject* keywords) {
-  return replacement(self, arguments, count, keywords);
+  return dispatch<replacement, 6>(self, arguments, count, keywords);
 }
 
 }  // namespace adapter
 
 // Retargets `name` of `owner`, a module or a type. `*original` is set before the
-// replacement can be called. True also if `owner` has no such built-in function:
-// `*original` is then empty. False with an exception set.
-bool retarget(PyObject* owner, const char* name, PyCFunction adapters[7],
-              Original* original) noexcept;
+// replacement can be called. The signature, an index into `adapters`; kAbsent if
+// `owner` has no such built-in function: `*original` is then empty. kUnknown with
+// an exception set.
+inline constexpr int kAbsent = -1;
+inline constexpr int kUnknown = -2;
+int retarget(PyObject* owner, const char* name, PyCFunction adapters[7],
+             Original* original) noexcept;
 
+// False with an exception set. Used for two names of one signature, it must be
+// the same original that they have.
 template <Replacement replacement>
 bool retarget(PyObject* owner, const char* name, Original* original) noexcept {
   using namespace adapter;
@@ -80,9 +110,11 @@ bool retarget(PyObject* owner, const char* name, Original* original) noexcept {
   };
   PyCFunction adapters[7] = {erase(no_arguments<replacement>), erase(one<replacement>),
                              erase(tuple<replacement>),        erase(tuple_and_dict<replacement>),
-                             erase(fast<replacement>),         erase(replacement),
+                             erase(fast<replacement>),         erase(dispatch<replacement, 5>),
                              erase(method<replacement>)};
-  return retarget(owner, name, adapters, original);
+  const int signature = retarget(owner, name, adapters, original);
+  if (signature >= 0) originals<replacement>[signature] = original;
+  return signature != kUnknown;
 }
 
 }  // namespace coev::python

@@ -134,15 +134,12 @@ PyObject* type_error(const char* message) noexcept {
   return nullptr;
 }
 
-PyObject* start_new_thread(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
-  if (count < 2 || count > 3) {
-    return type_error("start_new_thread() takes a function, a tuple and optionally a dict");
-  }
-  if (!PyCallable_Check(arguments[0])) return type_error("first arg must be callable");
-  if (!PyTuple_Check(arguments[1])) return type_error("2nd arg must be a tuple");
+PyObject* start_new_thread(PyObject* module, PyObject* const* arguments, Py_ssize_t count,
+                           PyObject*) {
   PyObject* keywords = count == 3 ? arguments[2] : nullptr;
-  if (keywords != nullptr && !PyDict_Check(keywords)) {
-    return type_error("optional 3rd arg must be a dictionary");
+  if (count < 2 || count > 3 || !PyCallable_Check(arguments[0]) || !PyTuple_Check(arguments[1]) ||
+      (keywords != nullptr && !PyDict_Check(keywords))) {
+    return g_original.start_new_thread(module, arguments, count);  // says what is wrong
   }
   if (PySys_Audit("_thread.start_new_thread", "OOO", arguments[0], arguments[1],
                   keywords != nullptr ? keywords : Py_None) < 0) {
@@ -155,14 +152,15 @@ PyObject* start_new_thread(PyObject*, PyObject* const* arguments, Py_ssize_t cou
   return ident;
 }
 
-PyObject* start_joinable_thread(PyObject*, PyObject* const* arguments, Py_ssize_t count,
+PyObject* start_joinable_thread(PyObject* module, PyObject* const* arguments, Py_ssize_t count,
                                 PyObject* keywords) {
   static constexpr const char* kNames[] = {"function", "handle", "daemon", nullptr};
   PyObject* values[3];
-  if (!parse_arguments("start_joinable_thread", arguments, count, keywords, kNames, 1, values)) {
-    return nullptr;
+  if (!parse_arguments("start_joinable_thread", arguments, count, keywords, kNames, 1, values) ||
+      !PyCallable_Check(values[0])) {
+    PyErr_Clear();
+    return g_original.start_joinable_thread(module, arguments, count, keywords);  // says the same
   }
-  if (!PyCallable_Check(values[0])) return type_error("thread function must be callable");
   const bool given = values[1] != nullptr && values[1] != Py_None;
   if (given && !Py_IS_TYPE(values[1], g_handle_type)) {
     return type_error("'handle' must be a _ThreadHandle");
@@ -215,25 +213,24 @@ PyObject* replaced_shutdown(PyObject* self, PyObject* const*, Py_ssize_t, PyObje
   return g_original.shutdown(self);
 }
 
-PyObject* replaced_stack_size(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
-  constexpr Py_ssize_t kMinimum = 32 * 1024;  // as CPython's; a smaller stack is rounded up
-  static Py_ssize_t current = 0;              // 0: the default
-  const Py_ssize_t previous = current;
-  if (count > 0) {
-    const Py_ssize_t wanted = PyLong_AsSsize_t(arguments[0]);
-    if (wanted == -1 && PyErr_Occurred()) return nullptr;
-    if (wanted < 0) {
-      PyErr_SetString(PyExc_ValueError, "size must be 0 or a positive value");
-      return nullptr;
-    }
-    if (wanted != 0 && wanted < kMinimum) {
-      return PyErr_Format(PyExc_ValueError, "size not valid: %zd bytes", wanted);
-    }
-    current = wanted;
-    Scheduler::set_stack_bytes(wanted == 0 ? StackPool::kDefaultBytes
-                                           : static_cast<std::size_t>(wanted));
-  }
-  return PyLong_FromSsize_t(previous);
+// The original checks and remembers the size. Asked for nothing it sets the
+// default, 0.
+PyObject* replaced_stack_size(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                              PyObject*) {
+  Ref previous = Ref::steal(g_original.stack_size(self, arguments, count));
+  if (!previous) return nullptr;
+  const Py_ssize_t wanted = count == 0 ? 0 : PyNumber_AsSsize_t(arguments[0], nullptr);
+  Scheduler::set_stack_bytes(wanted == 0 ? StackPool::kDefaultBytes
+                                         : static_cast<std::size_t>(wanted));
+  return previous.release();
+}
+
+// A size set before us holds for coroutines too.
+bool adopt_stack_size(PyObject* module) noexcept {
+  const Ref size = Ref::steal(replaced_stack_size(module, nullptr, 0, nullptr));
+  PyObject* argument = size.get();
+  if (argument == nullptr) return false;
+  return static_cast<bool>(Ref::steal(replaced_stack_size(module, &argument, 1, nullptr)));
 }
 
 // The name is the OS thread's, which all coroutines share.
@@ -316,6 +313,7 @@ bool install() noexcept {
          retarget<replaced_count>(thread.get(), "_count", &o.count) &&
          retarget<replaced_shutdown>(thread.get(), "_shutdown", &o.shutdown) &&
          retarget<replaced_stack_size>(thread.get(), "stack_size", &o.stack_size) &&
+         adopt_stack_size(thread.get()) &&
          retarget<replaced_set_name>(thread.get(), "set_name", &o.set_name) &&
          retarget<replaced_sleep>(time.get(), "sleep", &o.sleep) &&
          retarget<with_os_thread<&Originals::pthread_kill>>(signal.get(), "pthread_kill",

@@ -131,7 +131,8 @@ void remember_main_state() noexcept {}
 // Without this CPython would compare our stack pointer with the OS thread's
 // bounds: overflow unnoticed, and no container ever freed in a coroutine.
 bool limit_recursion(PyThreadState* state, const Stack& stack) noexcept {
-  return PyUnstable_ThreadState_SetStackProtection(state, stack.low, stack.bytes) == 0;
+  return PyUnstable_ThreadState_SetStackProtection(state, stack.low,
+                                                   stack.bytes - Coroutine::kAnnexBytes) == 0;
 }
 void restore_recursion(PyThreadState* state, const Stack&) noexcept {
   state->py_recursion_remaining = state->py_recursion_limit;
@@ -149,7 +150,7 @@ bool version_is_supported() noexcept {
 // Each counted level of C recursion may take this much of the stack (nested
 // list.sort with a Python key, the deepest of all).
 constexpr std::size_t kBytesPerLevel = 1750;
-constexpr std::size_t kReservedBytes = 16 * 1024;
+constexpr std::size_t kReservedBytes = 16 * 1024 + Coroutine::kAnnexBytes;
 
 void restore_recursion(PyThreadState* state, const Stack& stack) noexcept {
   static const int standard = PyThreadState_Get()->c_recursion_remaining;
@@ -274,6 +275,20 @@ bool has_thread_locals(const PyThreadState* state) noexcept {
   return state->dict != nullptr;
 }
 
+// Gives a new thread state its first chunk for Python frames in the slot's annex,
+// which spares each coroutine a page. CPython never frees the first chunk but
+// with the state, by a munmap() that fails: the annex begins inside a page.
+void place_frames(PyThreadState* state, void* annex) noexcept {
+  auto* chunk = static_cast<_PyStackChunk*>(annex);
+  chunk->previous = nullptr;
+  chunk->size = Coroutine::kAnnexBytes;
+  chunk->top = 0;
+  state->datastack_chunk = chunk;
+  state->datastack_top = &chunk->data[1];  // the first one stays free, as CPython leaves it
+  state->datastack_limit =
+      reinterpret_cast<PyObject**>(static_cast<char*>(annex) + Coroutine::kAnnexBytes);
+}
+
 }  // namespace
 
 bool initialize() noexcept {
@@ -302,6 +317,7 @@ bool slot_created(Coroutine& slot) noexcept {
   PyThreadState* state = PyThreadState_New(g_interpreter);
   if (state == nullptr) return false;
   slot.thread_state = state;
+  if (state->datastack_chunk == nullptr) place_frames(state, slot.annex);
   if (limit_recursion(state, slot.stack)) return true;
   PyErr_Clear();
   fatal("CPython refuses the bounds of a stack");  // its minimum is below StackPool's

@@ -258,7 +258,12 @@ PyMethodDef timeout_methods[] = {
     {"__exit__", as_method(timeout_exit), METH_FASTCALL, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 
+PyObject* timeout_get_active(PyObject* object, void*) {
+  return PyBool_FromLong(as_timeout(object)->inside != nullptr);
+}
+
 PyGetSetDef timeout_attributes[] = {
+    {"active", timeout_get_active, nullptr, "Whether its block is being run.", nullptr},
     {"expired", timeout_get_expired, nullptr, "Whether the time ran out in the block.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
