@@ -53,7 +53,7 @@ int outcome(Status status) noexcept {
 template <typename Operation>
 int block(Operation operation) noexcept {
   if (!can_block()) return -1;
-  thread_state::scheduler();
+  thread_state::ensure_scheduler();
   return outcome(wait(operation));
 }
 
@@ -277,7 +277,7 @@ int api_stream_flush(coev_stream* stream, double timeout) {
 int api_stream_write(coev_stream* stream, const char* data, size_t size, double timeout) {
   if (!can_block()) return -1;
   const Deadline deadline = deadline_of(timeout);
-  thread_state::scheduler();
+  thread_state::ensure_scheduler();
   const Status status = stream->stream.write({data, size}, deadline);
   if (status != Status::kInterrupted) return outcome(status);
   return handle_interrupt() ? outcome(wait([&] { return stream->stream.flush(deadline); })) : -1;

@@ -125,7 +125,7 @@ PyModuleDef definition = {PyModuleDef_HEAD_INIT, "coev._coev", nullptr, -1, modu
 
 bool fill(PyObject* module) noexcept {
   Scheduler::install_hooks(kHooks);
-  thread_state::scheduler();
+  thread_state::ensure_scheduler();
   return PyModule_AddFunctions(module, switching_functions) == 0 &&
          PyModule_AddFunctions(module, waiting_functions) == 0 && add_coroutine_type(module) &&
          add_timeout_type(module) && add_lock_types(module) && add_queue_types(module) &&

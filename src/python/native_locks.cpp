@@ -57,7 +57,7 @@ PyObject* lock_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t co
   if (lock.try_acquire()) [[likely]] Py_RETURN_TRUE;
   if (!can_block()) return nullptr;
   const Ref keep = Ref::borrow(self);
-  thread_state::scheduler();
+  thread_state::ensure_scheduler();
   return finish_acquire(wait([&] { return lock.acquire(deadline); }));
 }
 
@@ -90,7 +90,7 @@ PyObject* rlock_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   if (lock.try_acquire(owner)) [[likely]] Py_RETURN_TRUE;
   if (!can_block()) return nullptr;
   const Ref keep = Ref::borrow(self);
-  thread_state::scheduler();
+  thread_state::ensure_scheduler();
   return finish_acquire(wait([&] { return lock.acquire(owner, deadline); }));
 }
 
@@ -134,7 +134,7 @@ PyObject* rlock_acquire_restore(PyObject* self, PyObject* const* arguments, Py_s
     if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "_acquire_restore() takes a tuple");
     return nullptr;
   }
-  thread_state::scheduler();
+  thread_state::ensure_scheduler();
   rlock_of(self).acquire_all(owner, times);
   Py_RETURN_NONE;
 }

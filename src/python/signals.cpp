@@ -17,9 +17,9 @@ namespace {
 constexpr int kSignals = 65;  // 1 to 64, as Linux counts them
 
 std::array<void (*)(int), kSignals> g_next_handler{};  // CPython's, in C
-Scheduler* g_main_scheduler = nullptr;
 PyTypeObject* g_relay_type = nullptr;
 PyObject* g_due = nullptr;  // list of (handler, signum): to run on the main coroutine
+std::uint32_t g_due_generation = 0;
 Original g_signal;
 Original g_getsignal;
 Original g_interrupt_main;
@@ -54,11 +54,23 @@ struct RelayObject {
 RelayObject* as_relay(PyObject* object) noexcept { return reinterpret_cast<RelayObject*>(object); }
 
 bool on_main_coroutine() noexcept {
-  return g_main_scheduler == nullptr || &g_main_scheduler->current() == &g_main_scheduler->main();
+  Scheduler* scheduler = thread_state::main_scheduler();
+  return scheduler == nullptr || &scheduler->current() == &scheduler->main();
 }
 
+// g_due; what became due before a fork is the parent's to run.
+PyObject* due() noexcept {
+  const std::uint32_t generation = fork_generation::current.load(std::memory_order_relaxed);
+  if (g_due_generation != generation) {
+    g_due_generation = generation;
+    if (PyList_SetSlice(g_due, 0, PyList_GET_SIZE(g_due), nullptr) < 0) PyErr_Clear();
+  }
+  return g_due;
+}
+bool anything_due() noexcept { return PyList_GET_SIZE(due()) > 0; }
+
 bool run_due() noexcept {
-  while (PyList_GET_SIZE(g_due) > 0) {
+  while (anything_due()) {
     const Ref entry = Ref::borrow(PyList_GET_ITEM(g_due, 0));
     if (PyList_SetSlice(g_due, 0, 1, nullptr) < 0) return false;
     PyObject* handler = PyTuple_GET_ITEM(entry.get(), 0);
@@ -76,7 +88,7 @@ bool run_due() noexcept {
 // already, so there was nothing to interrupt.
 int run_due_between_instructions(void*) {
   const bool fine = !on_main_coroutine() || run_due();
-  if (PyList_GET_SIZE(g_due) > 0) thread_state::call_on_main(run_due_between_instructions);
+  if (anything_due()) thread_state::call_on_main(run_due_between_instructions);
   return fine ? 0 : -1;
 }
 
@@ -84,13 +96,14 @@ PyObject* relay_call(PyObject* self, PyObject* arguments, PyObject* keywords) {
   PyObject* handler = as_relay(self)->handler;
   if (on_main_coroutine() || is_closed()) return PyObject_Call(handler, arguments, keywords);
   const Ref entry = Ref::steal(PyTuple_Pack(2, handler, PyTuple_GET_ITEM(arguments, 0)));
-  if (!entry || PyList_Append(g_due, entry.get()) < 0) return nullptr;
-  g_main_scheduler->interrupt(g_main_scheduler->main());
+  if (!entry || PyList_Append(due(), entry.get()) < 0) return nullptr;
+  Scheduler& scheduler = *thread_state::main_scheduler();
+  scheduler.interrupt(scheduler.main());
   thread_state::call_on_main(run_due_between_instructions);
   // The handler should not have to wait until this coroutine blocks. An exception
   // thrown into this one is for its next wait, not for this place.
-  const InterruptShield shield(g_main_scheduler->current());
-  static_cast<void>(g_main_scheduler->yield());
+  const InterruptShield shield(scheduler.current());
+  static_cast<void>(scheduler.yield());
   Py_RETURN_NONE;
 }
 
@@ -172,7 +185,8 @@ bool adopt_handler(PyObject* module, int number) noexcept {
 
 void note() noexcept {
   thread_state::mark_signal_pending();
-  if (g_main_scheduler != nullptr) g_main_scheduler->wake_from_signal();
+  Scheduler* scheduler = thread_state::main_scheduler();
+  if (scheduler != nullptr) scheduler->wake_from_signal();
 }
 
 void signalled(Scheduler& scheduler) noexcept { scheduler.interrupt(scheduler.main()); }
@@ -181,12 +195,12 @@ bool run_pending() noexcept {
   if (!thread_state::on_main_os_thread()) return true;
   if (PyErr_CheckSignals() != 0) return false;
   if (!on_main_coroutine() || run_due()) return true;
-  if (PyList_GET_SIZE(g_due) > 0) thread_state::call_on_main(run_due_between_instructions);
+  if (anything_due()) thread_state::call_on_main(run_due_between_instructions);
   return false;
 }
 
 bool install() noexcept {
-  g_main_scheduler = &thread_state::scheduler();
+  thread_state::ensure_scheduler();
   g_due = PyList_New(0);
   g_relay_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&relay_spec));
   const Ref module = Ref::steal(PyImport_ImportModule("_signal"));

@@ -59,7 +59,7 @@ char* scratch() noexcept {
 
 Status receive(PyObject* self, void* buffer, std::size_t bytes, int flags, Deadline deadline,
                std::size_t* count) noexcept {
-  thread_state::scheduler();
+  thread_state::ensure_scheduler();
   return wait([&] {
     const int fd = socket_fields(self).fd;
     if (fd < 0) return Status::kClosed;
@@ -151,7 +151,7 @@ PyObject* replaced_recv_into(PyObject* self, PyObject* const* arguments, Py_ssiz
 
 Status send_some(PyObject* self, const char* bytes, std::size_t size, int flags, Deadline deadline,
                  std::size_t* sent) noexcept {
-  thread_state::scheduler();
+  thread_state::ensure_scheduler();
   return wait([&] {
     const int fd = socket_fields(self).fd;
     if (fd < 0) return Status::kClosed;

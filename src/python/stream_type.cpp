@@ -109,7 +109,7 @@ PyObject* read_with(PyObject* object, PyObject* timeout, Read read) noexcept {
   const Ref keep = Ref::borrow(object);
   const Exclusive reading(cast(object)->reading, "reading");
   if (!reading || !detach_if_closed(cast(object))) return nullptr;
-  thread_state::scheduler();
+  thread_state::ensure_scheduler();
   std::string_view bytes;
   const Status status = wait([&] { return read(cast(object)->stream, deadline, &bytes); });
   if (status != Status::kOk) return raise(status);
@@ -189,7 +189,7 @@ PyObject* write_with(PyObject* object, PyObject* timeout, Write write) noexcept 
   const Ref keep = Ref::borrow(object);
   const Exclusive writing(cast(object)->writing, "writing");
   if (!writing || !detach_if_closed(cast(object))) return nullptr;
-  thread_state::scheduler();
+  thread_state::ensure_scheduler();
   const Status status = write(cast(object)->stream, deadline);
   if (status != Status::kOk) return raise(status);
   Py_RETURN_NONE;

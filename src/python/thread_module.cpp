@@ -83,7 +83,7 @@ PyObject* handle_join(PyObject* object, PyObject* const* arguments, Py_ssize_t c
   if (!can_block()) return nullptr;
   const Ref keep = Ref::borrow(object);
   Event& end = self->coroutine != nullptr ? self->coroutine->finished : self->set_done;
-  thread_state::scheduler();
+  thread_state::ensure_scheduler();
   const Status status = wait([&] { return end.wait(deadline); });
   if (status == Status::kOk || status == Status::kTimedOut) Py_RETURN_NONE;
   return raise(status);
@@ -207,7 +207,7 @@ PyObject* replaced_count(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*
 // Waits for the threads that are no daemons, then for the native ones.
 PyObject* replaced_shutdown(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
   if (!can_block()) return nullptr;
-  thread_state::scheduler();
+  thread_state::ensure_scheduler();
   const Status status = wait([] { return no_thread_to_join().wait(Deadline::never()); });
   if (status != Status::kOk) return raise(status);
   return g_original.shutdown(self);

@@ -32,7 +32,7 @@ namespace coev::python::thread_state {
 namespace {
 
 PyInterpreterState* g_interpreter = nullptr;
-pthread_t g_main_os_thread;
+std::atomic<Scheduler*> g_main_scheduler{nullptr};
 std::atomic<PyThreadState*> g_running_on_main{nullptr};  // on the main OS thread
 std::atomic<std::uint64_t> g_next_state_id{std::uint64_t{1} << 62};
 int (*g_call_on_main)(void*) = nullptr;  // what call_on_main() was asked for
@@ -268,6 +268,22 @@ void clear_thread_locals(PyThreadState* state) noexcept {
   Py_CLEAR(state->dict);
 }
 
+PyThreadState* running_state() noexcept {
+#if PY_VERSION_HEX >= 0x030D0000
+  return PyThreadState_GetUnchecked();
+#else
+  return _PyThreadState_UncheckedGet();
+#endif
+}
+
+// The OS thread that forked is the main one of the child.
+void after_fork_in_child() noexcept {
+  t_on_main = true;
+  g_call_on_main = nullptr;
+  g_main_scheduler.store(Scheduler::find());
+  g_running_on_main.store(running_state());
+}
+
 bool has_thread_locals(const PyThreadState* state) noexcept {
 #if PY_VERSION_HEX >= 0x030D0000
   if (state->threading_local_key != nullptr) return true;
@@ -298,10 +314,10 @@ bool initialize() noexcept {
   }
   if (!version_is_supported() || !find_gilstate_key()) return false;
   g_interpreter = PyInterpreterState_Get();
-  g_main_os_thread = pthread_self();
   remember_main_state();
   t_on_main = true;
   g_running_on_main.store(PyThreadState_Get());
+  pthread_atfork(nullptr, nullptr, after_fork_in_child);
   return true;
 }
 
@@ -310,8 +326,11 @@ Scheduler& scheduler() noexcept {
   if (found != nullptr) [[likely]] return *found;
   Scheduler& made = Scheduler::get();
   made.main().thread_state = PyThreadState_Get();
+  if (t_on_main) g_main_scheduler.store(&made);
   return made;
 }
+
+Scheduler* main_scheduler() noexcept { return g_main_scheduler.load(std::memory_order_relaxed); }
 
 bool slot_created(Coroutine& slot) noexcept {
   PyThreadState* state = PyThreadState_New(g_interpreter);

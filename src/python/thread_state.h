@@ -18,6 +18,11 @@ namespace coev::python::thread_state {
 
 // This OS thread's scheduler, whose main coroutine stands for the thread.
 [[nodiscard]] Scheduler& scheduler() noexcept;
+inline void ensure_scheduler() noexcept { static_cast<void>(scheduler()); }
+
+// The one whose main coroutine runs the signal handlers; nullptr if that OS thread
+// has none. THREAD: any; safe in a signal handler.
+[[nodiscard]] Scheduler* main_scheduler() noexcept;
 
 // Hooks of the core.
 bool slot_created(Coroutine& slot) noexcept;

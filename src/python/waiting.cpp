@@ -292,7 +292,7 @@ PyObject* run_offloaded(PyObject* function, PyObject* arguments, PyObject* keywo
   // A job cannot be waited for twice: a signal handler must not end the wait.
   auto* job = new (std::nothrow) CallJob(function, arguments, keywords);
   if (job == nullptr) return PyErr_NoMemory();
-  thread_state::scheduler();
+  thread_state::ensure_scheduler();
   Status status = offload::submit(*job);
   if (status == Status::kOk) {
     status = wait([&] { return offload::wait(*job, deadline); });
