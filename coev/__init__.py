@@ -16,6 +16,12 @@ import threading as _threading  # before the first coroutine: it ties itself to 
 if _sysconfig.get_config_var("Py_GIL_DISABLED"):
     raise ImportError("coev does not support the free-threaded build of CPython")
 
+from . import _coev
+
+# A subinterpreter gets a copy of a module that the main one has loaded already.
+if not _coev._in_main_interpreter():
+    raise ImportError("coev does not support subinterpreters")
+
 from ._coev import (
     READABLE,
     WRITABLE,

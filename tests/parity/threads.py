@@ -1,0 +1,694 @@
+"""Scenarios: threading.Thread, _thread, executors and time.sleep()."""
+
+import _thread
+import concurrent.futures
+import contextlib
+import gc
+import io
+import os
+import signal
+import sys
+import threading
+import time
+import weakref
+
+
+def _run(function, *args):
+    thread = threading.Thread(target=function, args=args)
+    thread.start()
+    thread.join()
+    return thread
+
+
+def _captured(function):
+    """Return what *function* writes to standard error, without addresses and numbers."""
+    text = io.StringIO()
+    with contextlib.redirect_stderr(text):
+        function()
+    return text.getvalue()
+
+
+# --- Thread -----------------------------------------------------------------------------
+
+
+def thread_runs_target_with_its_arguments(say):
+    thread = threading.Thread(target=lambda *a, **k: say(a, k), args=(1, 2), kwargs={"x": 3})
+    say(thread.start(), thread.join())
+
+
+def thread_subclass_overrides_run(say):
+    class Mine(threading.Thread):
+        def run(self):
+            say("run", self.name, threading.current_thread() is self)
+
+    thread = Mine(name="mine")
+    thread.start()
+    thread.join()
+
+
+def thread_life_is_told_by_is_alive_ident_and_repr(say):
+    go = threading.Event()
+    thread = threading.Thread(target=go.wait, name="t")
+    say(thread.is_alive(), thread.ident, thread.native_id, thread.daemon, thread)
+    thread.start()
+    say(thread.is_alive(), thread.ident is not None, type(thread.native_id), thread.daemon)
+    say(repr(thread).replace(str(thread.ident), "IDENT"))
+    go.set()
+    thread.join()
+    say(thread.is_alive(), thread.ident is not None)
+    say(repr(thread).replace(str(thread.ident), "IDENT"))
+
+
+def thread_start_and_join_errors(say):
+    thread = threading.Thread(target=int)
+    say(error_of(thread.join))
+    thread.start()
+    say(error_of(thread.start))
+    thread.join()
+    thread.join()
+    say(error_of(thread.start), error_of(thread.join, "x"))
+    say(error_of(threading.current_thread().join))
+    say(error_of(threading.Thread, group=1))
+    say(error_of(threading.Thread, bogus=1))
+
+
+def thread_cannot_join_itself(say):
+    _run(lambda: say(error_of(threading.current_thread().join)))
+
+
+def thread_join_with_timeout_returns_none_while_it_runs(say):
+    go = threading.Event()
+    thread = threading.Thread(target=go.wait)
+    thread.start()
+    for timeout in (0, 0.01, -1, 0.02):
+        say(thread.join(timeout), thread.is_alive())
+    say(error_of(thread.join, "soon"))
+    say(error_of(thread.join, float("nan")))
+    go.set()
+    say(thread.join(5), thread.is_alive())
+
+
+def thread_name_can_be_set_and_is_numbered(say):
+    names = []
+    for _ in range(2):
+        thread = threading.Thread(target=lambda: names.append(threading.current_thread().name))
+        thread.start()
+        thread.join()
+    first, second = (name.partition(" ")[0] for name in names)
+    say(names[0].partition(" ")[2], int(second.split("-")[1]) - int(first.split("-")[1]))
+    thread = threading.Thread(name="a")
+    thread.name = "b"
+    thread.setName("c") if sys.version_info < (3, 10) else None
+    say(thread.name, threading.Thread(name=3).name)
+
+
+def thread_daemon_is_inherited_and_fixed_at_start(say):
+    found = []
+
+    def inner():
+        found.append(threading.current_thread().daemon)
+
+    def outer():
+        child = threading.Thread(target=inner)
+        child.start()
+        child.join()
+
+    thread = threading.Thread(target=outer, daemon=True)
+    thread.start()
+    say(error_of(setattr, thread, "daemon", False))
+    thread.join()
+    say(found, threading.Thread().daemon, threading.main_thread().daemon)
+
+
+def enumerate_and_active_count_follow_threads(say):
+    go = threading.Event()
+    before = threading.active_count()
+    threads = [threading.Thread(target=go.wait, name=f"n{i}") for i in range(3)]
+    for thread in threads:
+        thread.start()
+    say(threading.active_count() - before)
+    say(sorted(t.name for t in threading.enumerate() if t in threads))
+    go.set()
+    for thread in threads:
+        thread.join()
+    say(threading.active_count() - before, set(threads) & set(threading.enumerate()))
+
+
+def main_thread_and_current_thread(say):
+    say(threading.current_thread() is threading.main_thread(), threading.main_thread().name)
+    say(threading.main_thread().ident == threading.get_ident())
+    say(type(threading.main_thread()).__name__, threading.main_thread().is_alive())
+    _run(lambda: say(threading.current_thread() is threading.main_thread()))
+    _run(lambda: say(threading.current_thread().ident == threading.get_ident()))
+
+
+def idents_are_unique_among_living_threads(say):
+    barrier = threading.Barrier(21)
+    idents = []
+
+    def work():
+        idents.append(threading.get_ident())
+        barrier.wait()
+
+    threads = [threading.Thread(target=work) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    barrier.wait()
+    for thread in threads:
+        thread.join()
+    say(len(set(idents) | {threading.get_ident()}), all(type(i) is int and i for i in idents))
+    say(sorted(t.ident for t in threads) == sorted(idents))
+
+
+def native_id_is_a_number_of_the_kernel(say):
+    say(threading.get_native_id() == threading.main_thread().native_id == os.getpid())
+    _run(lambda: say(type(threading.get_native_id()), threading.get_native_id() > 0))
+
+
+def current_frames_has_every_thread(say):
+    go = threading.Event()
+
+    def sleeper_in_frames():
+        go.wait()
+
+    thread = threading.Thread(target=sleeper_in_frames)
+    thread.start()
+    time.sleep(0.02)
+    frame = sys._current_frames()[thread.ident]
+    names = []
+    while frame is not None:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    say("sleeper_in_frames" in names, threading.get_ident() in sys._current_frames())
+    go.set()
+    thread.join()
+    say(thread.ident in sys._current_frames())
+
+
+def foreign_thread_becomes_a_dummy_thread(say):
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def work():
+        me = threading.current_thread()
+        say(type(me).__name__, me.name.rstrip("0123456789"), me.daemon, me.is_alive())
+        say(me in threading.enumerate())
+        say(error_of(me.join))
+        done.release()
+
+    _thread.start_new_thread(work, ())
+    done.acquire()
+
+
+def dangling_threads_are_forgotten(say):
+    thread = _run(int)
+    say(thread in threading._dangling)
+    reference = weakref.ref(thread)
+    del thread
+    gc.collect()
+    say(reference())
+
+
+def target_and_arguments_are_released_after_the_end(say):
+    class Thing:
+        pass
+
+    thing = Thing()
+    reference = weakref.ref(thing)
+    thread = _run(lambda thing: None, thing)
+    del thing
+    gc.collect()
+    say(reference(), thread.is_alive())
+
+
+def excepthook_gets_the_exception(say):
+    def hook(args):
+        say(args.exc_type, args.exc_value, args.exc_traceback is not None, args.thread.name)
+
+    old, threading.excepthook = threading.excepthook, hook
+    try:
+        thread = threading.Thread(target=lambda: 1 / 0, name="bad")
+        thread.start()
+        thread.join()
+        thread = threading.Thread(target=sys.exit, name="exits")
+        thread.start()
+        thread.join()
+    finally:
+        threading.excepthook = old
+
+
+def excepthook_by_default_prints_a_traceback(say):
+    def work():
+        raise ValueError("out")
+
+    text = _captured(lambda: _run(work))
+    say(text.partition("(")[0].rstrip("0123456789 "))
+    say([line for line in text.splitlines()[1:] if "threading.py" not in line and "^" not in line])
+    say(threading.__excepthook__ is threading.excepthook)
+
+
+def system_exit_ends_a_thread_in_silence(say):
+    say(_captured(lambda: _run(sys.exit, 3)))
+    say(_captured(lambda: _run(_thread.exit)))
+
+
+def excepthook_that_fails_is_reported(say):
+    def hook(args):
+        raise KeyError("hook")
+
+    old, threading.excepthook = threading.excepthook, hook
+    try:
+        text = _captured(lambda: _run(lambda: 1 / 0))
+    finally:
+        threading.excepthook = old
+    say(text.splitlines()[0], text.splitlines()[-1])
+
+
+def trace_and_profile_hooks_reach_new_threads(say):
+    calls = set()
+
+    def hooked_work():
+        return 1
+
+    def trace(frame, event, argument):
+        if frame.f_code.co_name == "hooked_work":
+            calls.add(event)
+        return trace
+
+    threading.settrace(trace)
+    try:
+        _run(hooked_work)
+    finally:
+        threading.settrace(None)
+    say(sorted(calls), sys.gettrace())
+    calls.clear()
+    threading.setprofile(trace)
+    try:
+        _run(hooked_work)
+    finally:
+        threading.setprofile(None)
+    say(sorted(calls), sys.getprofile())
+    calls.clear()
+    _run(hooked_work)
+    say(calls)
+
+
+def timer_fires_and_can_be_cancelled(say):
+    fired = []
+    timer = threading.Timer(0.02, fired.append, args=("fired",))
+    timer.start()
+    timer.join()
+    never = threading.Timer(10, fired.append, args=("never",))
+    never.start()
+    never.cancel()
+    never.join()
+    say(fired, never.finished.is_set(), timer.is_alive())
+
+
+def thread_local_data_is_each_threads_own(say):
+    class Mine(threading.local):
+        default = 1
+
+        def __init__(self, value):
+            self.value = value
+
+    local = Mine([0])
+    local.value.append(1)
+
+    def work():
+        say(local.value, local.default, error_of(getattr, local, "other"))
+        local.other = 2
+        say(sorted(local.__dict__))
+
+    _run(work)
+    say(local.value, error_of(getattr, local, "other"))
+    say(error_of(threading.local, 1))
+
+
+def thread_local_data_is_dropped_with_its_thread(say):
+    class Thing:
+        pass
+
+    local = threading.local()
+    references = []
+
+    def work():
+        local.thing = Thing()
+        references.append(weakref.ref(local.thing))
+
+    for _ in range(3):
+        _run(work)
+    gc.collect()
+    say([reference() for reference in references])
+
+
+def contextvars_start_afresh_in_a_thread(say):
+    import contextvars
+
+    variable = contextvars.ContextVar("variable", default="unset")
+    variable.set("main")
+    found = []
+
+    def work():
+        found.append(variable.get())
+        variable.set("mine")
+        time.sleep(0.01)
+        found.append(variable.get())
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    say(sorted(found) if sys.version_info < (3, 14) else len(found), variable.get())
+
+
+def exception_being_handled_is_each_threads_own(say):
+    def work():
+        say(sys.exc_info())
+
+    try:
+        raise KeyError
+    except KeyError:
+        _run(work)
+        say(sys.exc_info()[0])
+
+
+def handles_of_threads_behave(say):
+    if not hasattr(_thread, "start_joinable_thread"):
+        say("before 3.13")
+        return
+    say(error_of(_thread.start_joinable_thread, 3))
+    say(error_of(_thread.start_joinable_thread, int, handle=3))
+    say(error_of(_thread.start_joinable_thread))
+    go = threading.Event()
+    handle = _thread.start_joinable_thread(go.wait)
+    say(type(handle).__name__, handle.is_done(), handle.ident != 0)
+    say(error_of(_thread.start_joinable_thread, int, handle=handle))
+    say(handle.join(0.01), handle.is_done())
+    go.set()
+    say(handle.join(), handle.is_done(), handle.join())
+    fresh = _thread._ThreadHandle()
+    say(fresh.ident, fresh.is_done(), fresh, error_of(fresh.join), error_of(fresh._set_done))
+    mine = _thread._make_thread_handle(threading.get_ident())
+    say(mine.ident == threading.get_ident(), mine.is_done(), error_of(mine.join))
+    say(mine._set_done(), mine.is_done(), mine.join())
+    say(error_of(_thread._make_thread_handle, "x"), error_of(_thread._make_thread_handle))
+    say(_thread._get_main_thread_ident() == threading.main_thread().ident)
+
+
+# --- _thread ------------------------------------------------------------------------------
+
+
+def start_new_thread_argument_errors(say):
+    for arguments in (
+        (),
+        (int,),
+        (3, ()),
+        (int, []),
+        (int, (), 3),
+        (int, (), None),
+        (int, (), {}, 4),
+    ):
+        say(error_of(_thread.start_new_thread, *arguments))
+
+
+def start_new_thread_returns_the_ident(say):
+    done = _thread.allocate_lock()
+    done.acquire()
+    found = []
+
+    def work(*args, **kwargs):
+        found.append((_thread.get_ident(), args, kwargs))
+        done.release()
+
+    ident = _thread.start_new_thread(work, (1,), {"a": 2})
+    done.acquire()
+    say(found[0][0] == ident, found[0][1:], type(ident))
+
+
+def exceptions_of_bare_threads_are_unraisable(say):
+    seen = []
+    old, sys.unraisablehook = sys.unraisablehook, lambda args: seen.append(args)
+    done = _thread.allocate_lock()
+
+    def work(error):
+        try:
+            raise error
+        finally:
+            done.release()
+
+    try:
+        for error in (ValueError("v"), SystemExit(1)):
+            done.acquire()
+            _thread.start_new_thread(work, (error,))
+            with done:
+                time.sleep(0.02)
+    finally:
+        sys.unraisablehook = old
+    for args in seen:
+        name = getattr(args.object, "__name__", args.object)
+        say(args.exc_type, args.exc_value, args.err_msg, name)
+    say(len(seen))
+
+
+def thread_exit_raises_system_exit(say):
+    say(error_of(_thread.exit), error_of(_thread.exit_thread))
+    say(_thread.error)
+
+
+def count_follows_threads(say):
+    before = _thread._count()
+    go = threading.Event()
+    threads = [threading.Thread(target=go.wait) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    say(_thread._count() - before)
+    go.set()
+    for thread in threads:
+        thread.join()
+    time.sleep(0.02)
+    say(_thread._count() - before)
+
+
+def stack_size_is_kept_and_checked(say):
+    say(_thread.stack_size())
+    for size in (-1, 1, 4096, 32 * 1024, 262144, 1 << 20, "x", 1.5, 0):
+        say(size, error_of(threading.stack_size, size), _thread.stack_size())
+    say(error_of(_thread.stack_size, 1, 2))
+    threading.stack_size(512 * 1024)
+    _run(lambda: say("runs"))
+    threading.stack_size(0)
+
+
+def interrupt_main_reaches_the_main_thread(say):
+    say(error_of(_thread.interrupt_main, "x"), error_of(_thread.interrupt_main, 12345))
+    thread = threading.Timer(0.02, _thread.interrupt_main)
+    thread.start()
+    try:
+        for _ in range(500):
+            time.sleep(0.01)
+        say("not interrupted")
+    except KeyboardInterrupt:
+        say("KeyboardInterrupt")
+    thread.join()
+    seen = []
+    old = signal.signal(signal.SIGUSR1, lambda *args: seen.append(args[0]))
+    _run(_thread.interrupt_main, signal.SIGUSR1)
+    time.sleep(0.01)
+    say(seen)
+    signal.signal(signal.SIGUSR1, old)
+
+
+def signal_handlers_run_in_the_main_thread(say):
+    seen = []
+
+    def handler(number, frame):
+        seen.append(threading.current_thread() is threading.main_thread())
+
+    old = signal.signal(signal.SIGUSR1, handler)
+    _run(lambda: (os.kill(os.getpid(), signal.SIGUSR1), time.sleep(0.01)))
+    time.sleep(0.01)
+    say(seen)
+    _run(lambda: say(error_of(signal.signal, signal.SIGUSR1, old)))
+    signal.signal(signal.SIGUSR1, old)
+
+
+def pthread_kill_takes_a_threads_ident(say):
+    seen = []
+    old = signal.signal(signal.SIGUSR1, lambda *args: seen.append(args[0]))
+    go = threading.Event()
+    thread = threading.Thread(target=go.wait)
+    thread.start()
+    say(signal.pthread_kill(thread.ident, 0))
+    signal.pthread_kill(thread.ident, signal.SIGUSR1)
+    time.sleep(0.02)
+    say(seen)
+    go.set()
+    thread.join()
+    signal.signal(signal.SIGUSR1, old)
+
+
+def async_exceptions_reach_a_thread(say):
+    import ctypes
+
+    class Async(Exception):
+        pass
+
+    running = threading.Event()
+    caught = []
+
+    def work():
+        try:
+            while True:
+                running.set()
+                time.sleep(0.005)
+        except Async:
+            caught.append("Async")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    running.wait()
+    set_async = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    say(set_async(ctypes.c_ulong(thread.ident), ctypes.py_object(Async)))
+    say(set_async(ctypes.c_ulong(2**63), ctypes.py_object(Async)))
+    thread.join(10)
+    say(caught)
+
+
+def recursion_ends_in_a_recursion_error(say):
+    def deep():
+        return deep()
+
+    _run(lambda: say(error_of(deep).partition(":")[0]))
+
+
+# --- time.sleep() ---------------------------------------------------------------------------
+
+
+def sleep_argument_errors(say):
+    for value in (-1, -0.001, "x", None, float("nan"), float("inf"), 1e300, 10**400, [], 1j):
+        say(value if value != 10**400 else "huge", error_of(time.sleep, value))
+    say(error_of(time.sleep), error_of(time.sleep, 0, 0))
+    say(time.sleep(0), time.sleep(0.0), time.sleep(False))
+
+
+def sleep_takes_every_kind_of_number(say):
+    from decimal import Decimal
+    from fractions import Fraction
+
+    class Index:
+        def __index__(self):
+            return 0
+
+    for value in (Index(), Decimal("0.01"), Fraction(1, 100), -0.0):
+        say(error_of(time.sleep, value))
+
+
+def sleep_lasts_as_long_as_asked(say):
+    start = time.monotonic()
+    time.sleep(0.05)
+    say(time.monotonic() - start >= 0.05)
+
+
+def sleep_goes_on_after_a_signal(say):
+    seen = []
+    old = signal.signal(signal.SIGALRM, lambda *args: seen.append("handled"))
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+    start = time.monotonic()
+    time.sleep(0.1)
+    say(seen, time.monotonic() - start >= 0.1)
+    signal.signal(signal.SIGALRM, old)
+
+
+def sleep_ends_with_the_exception_of_a_handler(say):
+    def handler(number, frame):
+        raise RuntimeError("from the handler")
+
+    old = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+    say(error_of(time.sleep, 10))
+    signal.signal(signal.SIGALRM, old)
+
+
+def sleeping_threads_wake_in_order(say):
+    order = []
+
+    def work(number):
+        time.sleep(0.04 * number)
+        order.append(number)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in (3, 1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    say(order)
+
+
+# --- concurrent.futures -----------------------------------------------------------------------
+
+
+def executor_runs_maps_and_reports(say):
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        say(list(pool.map(lambda x: x * 2, range(10))))
+        say(error_of(pool.submit(lambda: 1 / 0).result))
+        say(pool.submit(sum, [1, 2]).result(5))
+        future = pool.submit(time.sleep, 0.05)
+        say(error_of(future.result, 0.001), future.done())
+        done, waiting = concurrent.futures.wait([future], timeout=5)
+        say(len(done), len(waiting))
+        futures = [pool.submit(pow, 2, n) for n in range(5)]
+        say(sorted(f.result() for f in concurrent.futures.as_completed(futures, timeout=5)))
+    say(error_of(pool.submit, int))
+
+
+def executor_names_limits_and_initializes_its_threads(say):
+    names = set()
+    ready = []
+    pool = concurrent.futures.ThreadPoolExecutor(
+        2, thread_name_prefix="pool", initializer=ready.append, initargs=(1,)
+    )
+
+    def work():
+        names.add(threading.current_thread().name)
+        time.sleep(0.01)
+
+    for future in [pool.submit(work) for _ in range(6)]:
+        future.result()
+    pool.shutdown()
+    say(sorted(names), ready)
+
+
+def executor_cancels_what_has_not_started(say):
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    go = threading.Event()
+    running = pool.submit(go.wait)
+    time.sleep(0.02)
+    queued = pool.submit(int)
+    say(running.cancel(), queued.cancel(), queued.cancelled(), error_of(queued.result))
+    last = pool.submit(int)
+    pool.shutdown(wait=False, cancel_futures=True)
+    go.set()
+    say(running.result(), last.cancelled())
+    pool.shutdown()
+
+
+def executor_with_a_broken_initializer(say):
+    import logging
+
+    logging.disable()
+    pool = concurrent.futures.ThreadPoolExecutor(1, initializer=lambda: 1 / 0)
+    say(error_of(pool.submit(int).result))
+    say(error_of(pool.submit, int))
+    pool.shutdown()
+    logging.disable(logging.NOTSET)
+
+
+def executors_nest(say):
+    def outer(number):
+        with concurrent.futures.ThreadPoolExecutor(2) as inner:
+            return sum(inner.map(lambda x: x + number, range(3)))
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        say(list(pool.map(outer, range(4))))
