@@ -25,6 +25,7 @@ def run_script(text, *args, timeout=30, env=None, flags=(), stdin=None):
     """
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
     environment["PYTHONFAULTHANDLER"] = "1"
+    environment.pop("PYTHONUNBUFFERED", None)
     environment.update(env or {})
     command = [sys.executable, *flags, "-c", textwrap.dedent(text), *map(str, args)]
     process = subprocess.Popen(
