@@ -1,29 +1,34 @@
 """Structured concurrency: a block that ends when all its coroutines have."""
 
-from ._coev import CoroutineExit, current, spawn
-
-try:
-    ExceptionGroup
-except NameError:  # pragma: no cover
-    raise ImportError("coev needs CPython 3.11 or newer") from None
+from ._coev import CoroutineExit, current, spawn, timeout
 
 
 class TaskGroup:
     """A ``with`` block whose end waits for every coroutine spawned in it.
 
-    The first failure, of a coroutine or of the block itself, kills the others; all
-    failures come out together as an ``ExceptionGroup`` (``BaseExceptionGroup``
-    where one of them is no ``Exception``), as with ``asyncio.TaskGroup``. A
-    coroutine that ends by being killed is no failure.
+    The first failure, of a coroutine or of the block itself, kills the other
+    coroutines and ends the block's wait; all failures come out together as an
+    ``ExceptionGroup`` (``BaseExceptionGroup`` where one of them is no ``Exception``),
+    as with ``asyncio.TaskGroup``. A coroutine that ends by being killed is no failure.
+
+    What stops the block from outside (``kill()``, a ``timeout`` scope around it, any
+    other exception that is no ``Exception``) kills the coroutines, too, and comes out
+    as it is. If there were failures by then, their group comes out first, and the
+    block's coroutine is stopped again where it waits next. The first
+    ``KeyboardInterrupt`` or ``SystemExit`` of a coroutine comes out before all else.
 
     Switches: the end of the block does, until all have ended.
     """
 
     def __init__(self):
         self._owner = None
+        self._ended = False
         self._alive = set()
         self._errors = []
-        self._cancelling = False
+        self._stops = []  # what came from outside to end the block
+        self._exit = None  # the first KeyboardInterrupt or SystemExit of a coroutine
+        self._cancelling = None  # what was thrown into the block, once one has failed
+        self._killing = False
 
     def __enter__(self):
         if self._owner is not None:
@@ -36,11 +41,12 @@ class TaskGroup:
 
         Switches: never.
 
-        :raises RuntimeError: the group was not entered, or is ending.
+        :raises RuntimeError: the group was not entered, is ending because of a
+            failure, or has ended.
         """
         if self._owner is None:
             raise RuntimeError("spawn() needs the group's with block")
-        if self._cancelling or self._owner is _ENDED:
+        if self._killing or self._ended:
             raise RuntimeError("the TaskGroup is ending")
         coroutine = spawn(self._run, fn, args, kwargs)
         self._alive.add(coroutine)
@@ -48,68 +54,92 @@ class TaskGroup:
 
     def _run(self, fn, args, kwargs):
         try:
-            return fn(*args, **kwargs)
+            result = fn(*args, **kwargs)
         except CoroutineExit:
+            self._alive.discard(current())
             raise
         except BaseException as error:
+            # It stays in the set: the end of the block takes its exception.
             self._fail(error)
             raise
+        self._alive.discard(current())
+        return result
 
     def _fail(self, error):
-        self._errors.append(error)
-        self._cancel(wake_owner=True)
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            self._exit = self._exit or error
+        else:
+            self._errors.append(error)
+        self._kill_all()
+        if self._cancelling is None and not self._ended:
+            self._cancelling = _Cancelled()
+            self._owner.throw(self._cancelling)
 
-    def _cancel(self, wake_owner):
-        if self._cancelling:
+    def _kill_all(self):
+        if self._killing:
             return
-        self._cancelling = True
+        self._killing = True
         me = current()
         for coroutine in self._alive:
             if coroutine is not me:
                 coroutine.kill()
-        if wake_owner and self._owner is not _ENDED and self._owner is not me:
-            self._owner.throw(_Cancelled(self))
 
     def __exit__(self, exc_type, exc, tb):
-        interrupted = self._settle(exc)
-        self._owner = _ENDED
-        if interrupted is not None:
-            raise interrupted
-        if not self._errors:
-            return False
-        errors, self._errors = self._errors, []
-        raise BaseExceptionGroup("errors in a TaskGroup", errors) from None
+        try:
+            if exc is not None:
+                self._block_raised(exc)
+            self._settle()
+            self._ended = True
+            if self._cancelling is not None:
+                self._owner._withdraw(self._cancelling)
+            outcome = self._outcome()
+            for stop in self._stops:
+                if stop is not outcome:
+                    self._owner._postpone(stop)
+            if outcome is None or outcome is exc:
+                return False
+            raise outcome
+        finally:
+            # Tracebacks lead back here.
+            self._owner, self._cancelling, self._exit = _NOBODY, None, None
+            self._stops, self._errors = [], []
+            exc = tb = outcome = stop = None
 
-    def _settle(self, exc):
-        """Join all; return an exception that must be raised instead of a group."""
-        interrupted = None
-        if exc is not None and not self._is_mine(exc):
-            if isinstance(exc, Exception):
-                self._errors.append(exc)
-            else:
-                interrupted = exc
-            self._cancel(wake_owner=False)
+    def _settle(self):
         while self._alive:
             coroutine = next(iter(self._alive))
             try:
                 coroutine.exception()
-                self._alive.discard(coroutine)
             except BaseException as error:
-                if not self._is_mine(error):
-                    interrupted = error
-                    self._cancel(wake_owner=False)
-        return interrupted
+                self._block_raised(error)
+            else:
+                self._alive.discard(coroutine)
 
-    def _is_mine(self, error):
-        return isinstance(error, _Cancelled) and error.group is self
+    def _block_raised(self, error):
+        if error is self._cancelling:
+            return
+        (self._stops if self._came_from_outside(error) else self._errors).append(error)
+        self._kill_all()
+
+    @staticmethod
+    def _came_from_outside(error):
+        if isinstance(error, TimeoutError):
+            scope = getattr(error, "scope", None)
+            return isinstance(scope, timeout) and scope.active
+        return not isinstance(error, Exception)
+
+    def _outcome(self):
+        if self._exit is not None:
+            return self._exit
+        if self._errors:
+            group = BaseExceptionGroup("errors in a TaskGroup", self._errors)
+            group.__suppress_context__ = True  # it is among the errors
+            return group
+        return self._stops[0] if self._stops else None
 
 
 class _Cancelled(CoroutineExit):
     """Thrown into the block when one of its coroutines has failed."""
 
-    def __init__(self, group):
-        super().__init__()
-        self.group = group
 
-
-_ENDED = object()
+_NOBODY = object()

@@ -1,0 +1,58 @@
+"""Fixtures for tests of the coev API; what they need of a Python of its own is in run_script."""
+
+import gc
+import socket
+
+import pytest
+
+import coev
+from coev import _coev
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "realtime: needs the real clock")
+    config.addinivalue_line("markers", "slow: takes some seconds")
+
+
+@pytest.fixture
+def virtual_time():
+    """The clock stands still and jumps to the next deadline when all wait."""
+    _coev._virtual_time(True)
+    yield _coev._now
+    _coev._virtual_time(False)
+
+
+def leftovers():
+    """What a test may leave behind: live coroutines, armed timers, a pending exception."""
+    for _ in range(3):  # who was killed or is about to end needs a turn
+        coev.yield_now()
+    stats = coev.stats()
+    return {"alive": stats["alive"], "ready": stats["ready"], "timers": stats["timers"]}
+
+
+@pytest.fixture
+def nothing_left():
+    """Require that the test ends with no coroutine, timer or exception of its own."""
+    before = leftovers()
+    yield leftovers
+    assert leftovers() == before
+
+
+@pytest.fixture
+def unraisable(monkeypatch):
+    """The list of what sys.unraisablehook was told."""
+    told = []
+    # The value alone: the object must not be resurrected by a test.
+    monkeypatch.setattr("sys.unraisablehook", lambda args: told.append(args.exc_value))
+    yield told
+    gc.collect()
+
+
+@pytest.fixture
+def socket_pair():
+    """Two connected sockets that do not block."""
+    left, right = socket.socketpair()
+    left.setblocking(False)
+    right.setblocking(False)
+    with left, right:
+        yield left, right
