@@ -22,7 +22,7 @@ CROWD = Benchmark(
     units={"parked": "1", "lost": "1", "create": "us", "wake": "us", "resident": "KiB"},
     variants=(
         Variant("coev.spawn", ("coev",), COEV, _SCRIPT, ("coev",)),
-        Variant("coev threads", ("coev",), COEV, _SCRIPT, ("threads",)),
+        Variant("coev threads", ("coev",), COEV, _SCRIPT, ("daemons",)),
         Variant("gevent.spawn", ("gevent",), GEVENT, _SCRIPT, ("gevent",)),
     ),
     trial=_trial,

@@ -3,7 +3,7 @@
 If no more can be started, that must be a RuntimeError, and those that were must still
 wake and finish.
 
-Usage: crowd.py threads|coev|gevent COUNT
+Usage: crowd.py daemons|coev|gevent COUNT
 """
 
 from __future__ import annotations
