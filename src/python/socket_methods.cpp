@@ -34,6 +34,12 @@ bool would_block(const SocketFields& socket) noexcept {
   return socket.fd >= 0 && socket.blocks() && !is_closed() && !thread_state::finalizing();
 }
 
+// A user who asks for MSG_DONTWAIT on a socket without a timeout is to be told
+// EAGAIN, which the original does. With a timeout it waits all the same.
+bool must_not_wait(const SocketFields& socket, int flags) noexcept {
+  return (flags & MSG_DONTWAIT) != 0 && socket.timeout_ns < 0;
+}
+
 bool parse_int(PyObject* object, int* value) noexcept {
   const long wide = PyLong_AsLong(object);
   if (wide == -1 && PyErr_Occurred()) return false;
@@ -89,6 +95,7 @@ PyObject* replaced_recv(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   if (bytes < 0) return g_original.recv(self, arguments, count);  // raises
   int flags = 0;
   if (count == 2 && !parse_int(arguments[1], &flags)) return nullptr;
+  if (must_not_wait(socket, flags)) return g_original.recv(self, arguments, count);
   const Deadline deadline = socket.deadline();
   if (bytes > static_cast<Py_ssize_t>(kScratchBytes)) {
     return receive_large(self, bytes, flags, deadline);
@@ -132,6 +139,7 @@ PyObject* replaced_recv_into(PyObject* self, PyObject* const* arguments, Py_ssiz
       values[1] == nullptr ? 0 : PyNumber_AsSsize_t(values[1], PyExc_OverflowError);
   if (wanted == -1 && PyErr_Occurred()) return nullptr;
   if (values[2] != nullptr && !parse_int(values[2], &flags)) return nullptr;
+  if (must_not_wait(socket, flags)) return g_original.recv_into(self, arguments, count, keywords);
   const BufferView buffer(values[0], PyBUF_WRITABLE);
   if (!buffer) return nullptr;
   if (wanted < 0) {
@@ -164,6 +172,7 @@ PyObject* replaced_send(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   if (!would_block(socket) || count < 1 || count > 2) return g_original.send(self, arguments, count);
   int flags = 0;
   if (count == 2 && !parse_int(arguments[1], &flags)) return nullptr;
+  if (must_not_wait(socket, flags)) return g_original.send(self, arguments, count);
   const BufferView data(arguments[0], PyBUF_SIMPLE);
   if (!data) return nullptr;
   std::size_t sent = 0;
@@ -181,6 +190,7 @@ PyObject* replaced_sendall(PyObject* self, PyObject* const* arguments, Py_ssize_
   }
   int flags = 0;
   if (count == 2 && !parse_int(arguments[1], &flags)) return nullptr;
+  if (must_not_wait(socket, flags)) return g_original.sendall(self, arguments, count);
   const BufferView data(arguments[0], PyBUF_SIMPLE);
   if (!data) return nullptr;
   const Deadline deadline = socket.deadline();
@@ -249,8 +259,10 @@ class WithFlags {
     if (count > flags_at && !parse_int(values[flags_at], &flags)) return false;
     flags_ = Ref::steal(PyLong_FromLong(flags | MSG_DONTWAIT));
     values_[flags_at] = flags_.get();
+    given_ = flags;
     return static_cast<bool>(flags_);
   }
+  [[nodiscard]] int given() const noexcept { return given_; }
   PyObject* call(const Original& original, PyObject* shadow) const noexcept {
     return original(shadow, values_, count_);
   }
@@ -259,6 +271,7 @@ class WithFlags {
   static constexpr Py_ssize_t kMost = 4;
   PyObject* values_[kMost] = {};
   Py_ssize_t count_ = 0;
+  int given_ = 0;
   Ref flags_;
 };
 
@@ -279,6 +292,7 @@ PyObject* with_flags(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
   PyObject* defaults[kMostArguments] = {filler, filler, filler, filler};
   WithFlags with;
   if (!with.assign(arguments, count, flags_at, defaults)) return nullptr;
+  if (must_not_wait(socket_fields(self), with.given())) return call(self, arguments, count);
   return until_done(self, event, [&](PyObject* shadow) { return with.call(call, shadow); });
 }
 
@@ -308,6 +322,8 @@ PyObject* replaced_sendto(PyObject* self, PyObject* const* arguments, Py_ssize_t
   if (!address) return nullptr;
   int flags = 0;
   if (count == 3 && !parse_int(arguments[1], &flags)) return nullptr;
+  PyObject* resolved[] = {arguments[0], count == 3 ? arguments[1] : address.get(), address.get()};
+  if (must_not_wait(socket_fields(self), flags)) return g_original.sendto(self, resolved, count);
   const Ref all_flags = Ref::steal(PyLong_FromLong(flags | MSG_DONTWAIT));
   if (!all_flags) return nullptr;
   PyObject* values[] = {arguments[0], all_flags.get(), address.get()};
