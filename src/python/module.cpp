@@ -49,26 +49,51 @@ constexpr Hooks kHooks{thread_state::slot_created, thread_state::switching,
                        thread_state::after_sleep,  signals::signalled,
                        orphan_main_finished};
 
-// Kills every coroutine that coev.spawn() started and lets all run until those
-// have ended, at most `seconds`; then nothing switches any more. Threads that
-// are daemons stay where they are, as daemon threads do.
+// The live coroutines that coev.spawn() started, but for the current one. New
+// reference to a list, or nothing with an exception set.
+Ref spawned_coroutines(Scheduler& scheduler) noexcept {
+  Ref found = Ref::steal(PyList_New(0));
+  for (Coroutine* slot = scheduler.all_slots(); found && slot != nullptr; slot = slot->all_next) {
+    auto* object = static_cast<CoroutineObject*>(slot->owner);
+    if (object == nullptr || object->is_thread || slot == &scheduler.current()) continue;
+    if (PyList_Append(found.get(), reinterpret_cast<PyObject*>(object)) < 0) return {};
+  }
+  return found;
+}
+
+// Kills all of `coroutines` and waits until they have ended: each is told once, for
+// what it does at its end may wait too. False with an exception set.
+bool kill_and_join(PyObject* coroutines, Deadline deadline) noexcept {
+  const auto at = [&](Py_ssize_t i) {
+    return reinterpret_cast<CoroutineObject*>(PyList_GET_ITEM(coroutines, i));
+  };
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(coroutines); ++i) {
+    if (!kill(at(i))) return false;
+  }
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(coroutines); ++i) {
+    const Status status = wait([&] { return at(i)->finished.wait(deadline); });
+    if (status == Status::kInterrupted) return false;
+  }
+  return true;
+}
+
+// Kills every coroutine that coev.spawn() started, also those started meanwhile,
+// and lets all run until those have ended, at most `seconds`; then nothing
+// switches any more. Threads that are daemons stay where they are, as daemon
+// threads do.
 PyObject* function_shut_down(PyObject*, PyObject* seconds) {
   Deadline deadline = Deadline::never();
   if (!parse_timeout(seconds, &deadline)) return nullptr;
   if (is_closed()) Py_RETURN_NONE;
   Scheduler& scheduler = thread_state::scheduler();
-  for (bool alive = true; alive && !deadline.passed();) {
-    alive = false;
-    for (Coroutine* slot = scheduler.all_slots(); slot != nullptr; slot = slot->all_next) {
-      auto* object = static_cast<CoroutineObject*>(slot->owner);
-      if (object == nullptr || object->is_thread) continue;
-      if (!kill(object)) PyErr_WriteUnraisable(nullptr);
-      alive = true;
+  do {
+    const Ref coroutines = spawned_coroutines(scheduler);
+    if (coroutines && PyList_GET_SIZE(coroutines.get()) == 0) break;
+    if (!coroutines || !kill_and_join(coroutines.get(), deadline)) {
+      PyErr_WriteUnraisable(nullptr);  // a second Ctrl-C: enough waited
+      break;
     }
-    if (alive && scheduler.yield() == Status::kInterrupted && !handle_interrupt()) {
-      PyErr_WriteUnraisable(nullptr);
-    }
-  }
+  } while (!deadline.passed());
   close_for_good();
   Py_BEGIN_ALLOW_THREADS;
   offload::shut_down();
