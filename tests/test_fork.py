@@ -420,3 +420,12 @@ def test_subprocess_run_works_in_main_and_in_threads():
     assert len(log) == 6
     print("ok")
     """)
+
+
+def test_process_started_by_offload_can_be_terminated():
+    check("""
+    child = coev.offload(subprocess.Popen, ["sleep", "20"])
+    child.terminate()
+    assert child.wait() == -signal.SIGTERM
+    print("ok")
+    """)

@@ -1,5 +1,7 @@
 #include "python/waiting.h"
 
+#include <signal.h>
+
 #include "core/offload.h"
 #include "core/readiness.h"
 #include "python/blocking.h"
@@ -69,15 +71,25 @@ PyObject* function_wait(PyObject*, PyObject* const* arguments, Py_ssize_t count,
 // --- offload ------------------------------------------------------------------------
 
 // A call into Python on a pool thread. The references are given back with the
-// GIL, on whichever side discards the job.
+// GIL, on whichever side discards the job. The call has the signal mask of its
+// caller, for a process that it starts inherits it.
 class CallJob final : public offload::Job {
  public:
   CallJob(PyObject* function, PyObject* arguments, PyObject* keywords) noexcept
       : function_(Py_NewRef(function)),
         arguments_(Py_XNewRef(arguments)),
-        keywords_(Py_XNewRef(keywords)) {}
+        keywords_(Py_XNewRef(keywords)) {
+    pthread_sigmask(SIG_SETMASK, nullptr, &signal_mask_);
+  }
 
   void run() noexcept override {
+    sigset_t own_mask;
+    pthread_sigmask(SIG_SETMASK, &signal_mask_, &own_mask);
+    call();
+    pthread_sigmask(SIG_SETMASK, &own_mask, nullptr);
+  }
+
+  void call() noexcept {
     const PyGILState_STATE gil = PyGILState_Ensure();
     result_ = PyObject_Call(function_, arguments_, keywords_);
     if (result_ == nullptr) exception_ = thread_state::take_exception();
@@ -109,6 +121,7 @@ class CallJob final : public offload::Job {
   PyObject* keywords_;
   PyObject* result_ = nullptr;
   PyObject* exception_ = nullptr;
+  sigset_t signal_mask_;
 };
 
 PyObject* function_offload(PyObject*, PyObject* const* arguments, Py_ssize_t count,
