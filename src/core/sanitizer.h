@@ -8,6 +8,7 @@
 #define COEV_ASAN 1
 #include <sanitizer/common_interface_defs.h>
 #include <sanitizer/asan_interface.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 #if defined(__SANITIZE_THREAD__)
 #define COEV_TSAN 1
@@ -61,6 +62,19 @@ inline void destroy([[maybe_unused]] Fiber& fiber) noexcept {
 #endif
 #ifdef COEV_VALGRIND
   VALGRIND_STACK_DEREGISTER(fiber.valgrind_id);
+#endif
+}
+
+// What is reachable only from a stack is not leaked.
+inline void add_roots([[maybe_unused]] const void* low, [[maybe_unused]] std::size_t bytes) noexcept {
+#ifdef COEV_ASAN
+  __lsan_register_root_region(low, bytes);
+#endif
+}
+inline void remove_roots([[maybe_unused]] const void* low,
+                         [[maybe_unused]] std::size_t bytes) noexcept {
+#ifdef COEV_ASAN
+  __lsan_unregister_root_region(low, bytes);
 #endif
 }
 
