@@ -82,6 +82,7 @@ Scheduler::~Scheduler() {
   for (Coroutine* slot = all_slots_; slot != nullptr;) {
     Coroutine* next = slot->all_next;
     sanitizer::destroy(slot->fiber);
+    sanitizer::remove_roots(slot->stack.low, slot->stack.bytes);
     slot->~Coroutine();
     slot = next;
   }
@@ -93,13 +94,13 @@ void Scheduler::on_thread_exit(void* scheduler) noexcept {
   auto* self = static_cast<Scheduler*>(scheduler);
   Registry::instance().remove(*self);
   t_scheduler = nullptr;
-  if (self->pooled_ == self->stacks_.size() && self->main_ == &self->native_) delete self;
+  if (self->pool_.size() == self->stacks_.size() && self->main_ == &self->native_) delete self;
 }
 
 // --- slots ----------------------------------------------------------------------
 
-Coroutine* Scheduler::make_slot() noexcept {
-  const Stack stack = stacks_.allocate(stack_bytes() + Coroutine::kAnnexBytes);
+Coroutine* Scheduler::make_slot(std::size_t bytes) noexcept {
+  const Stack stack = stacks_.allocate(bytes);
   if (stack.low == nullptr) return nullptr;
   constexpr std::size_t kAlignment = 64;
   char* annex = stack.top() - Coroutine::kAnnexBytes;
@@ -118,6 +119,7 @@ Coroutine* Scheduler::make_slot() noexcept {
     stacks_.release(stack);
     return nullptr;
   }
+  sanitizer::add_roots(stack.low, stack.bytes);
   slot->all_next = all_slots_;
   all_slots_ = slot;
   ++stats_.slots_created;
@@ -125,11 +127,9 @@ Coroutine* Scheduler::make_slot() noexcept {
 }
 
 Coroutine* Scheduler::take_slot() noexcept {
-  if (pool_ == nullptr) return make_slot();
-  Coroutine* slot = pool_;
-  pool_ = slot->chain_next;
-  --pooled_;
-  return slot;
+  const std::size_t bytes = StackPool::rounded(stack_bytes() + Coroutine::kAnnexBytes);
+  if (Coroutine* slot = pool_.take(bytes)) return slot;
+  return pool_.make_room(bytes) ? make_slot(bytes) : nullptr;
 }
 
 Coroutine* Scheduler::spawn(Coroutine::Entry entry, void* argument, void* owner) noexcept {
@@ -167,11 +167,9 @@ void Scheduler::finish(Coroutine& coroutine) noexcept {
   coroutine.permit = false;
   coroutine.exception_globals = {};
   coroutine.state = CoroutineState::kFinished;
-  StackPool::trim(coroutine.stack, pooled_ >= pool_ceiling() ? StackPool::kLeastKeptBytes
+  StackPool::trim(coroutine.stack, pool_.size() >= pool_ceiling() ? StackPool::kLeastKeptBytes
                                                               : StackPool::kKeptBytes);
-  coroutine.chain_next = pool_;
-  pool_ = &coroutine;
-  ++pooled_;
+  pool_.put(coroutine);
   Coroutine& next = next_ready();
   if (&next != &coroutine) {
     switch_to(next);
@@ -466,8 +464,8 @@ void Scheduler::forget_everybody_else() noexcept {
   timers_.clear();
   inbox_.store(nullptr);
   posting_.store(0);
-  pool_ = all_slots_ = nullptr;
-  pooled_ = 0;
+  pool_.clear();
+  all_slots_ = nullptr;
   loop_.recreate();
   readiness_.reset();
   orphaned_main_ = orphaned_main_ || current_ != main_;

@@ -26,6 +26,7 @@
 #include "core/intrusive_list.h"
 #include "core/loop.h"
 #include "core/readiness.h"
+#include "core/slot_pool.h"
 #include "core/stack.h"
 #include "core/stats.h"
 #include "core/status.h"
@@ -147,7 +148,7 @@ class Scheduler {
   [[nodiscard]] const Stats& stats() const noexcept { return stats_; }
   [[nodiscard]] Stats& stats() noexcept { return stats_; }
   [[nodiscard]] std::size_t ready_count() const noexcept { return ready_count_; }
-  [[nodiscard]] std::size_t pooled_count() const noexcept { return pooled_; }
+  [[nodiscard]] std::size_t pooled_count() const noexcept { return pool_.size(); }
   [[nodiscard]] std::size_t stack_count() const noexcept { return stacks_.size(); }
 
   // Stack size of slots made from now on; and how many finished slots keep the
@@ -173,7 +174,7 @@ class Scheduler {
   static void run_slot(void* slot) noexcept;
 
   void adopt(Coroutine& coroutine) noexcept;
-  [[nodiscard]] Coroutine* make_slot() noexcept;
+  [[nodiscard]] Coroutine* make_slot(std::size_t stack_bytes) noexcept;
   [[nodiscard]] Coroutine* take_slot() noexcept;
   void finish(Coroutine& coroutine) noexcept;
   void make_ready(Coroutine& coroutine, Status status) noexcept;
@@ -198,8 +199,7 @@ class Scheduler {
   Coroutine* switched_from_ = nullptr;
   Stats stats_;
 
-  Coroutine* pool_ = nullptr;
-  std::size_t pooled_ = 0;
+  SlotPool pool_;
   Coroutine* all_slots_ = nullptr;
   std::int64_t last_poll_ns_ = 0;
   std::atomic<Message*> inbox_{nullptr};

@@ -66,10 +66,14 @@ Stack StackPool::carve(Slab& slab) noexcept {
   return {guard + page_bytes(), slab.stack_bytes};
 }
 
-Stack StackPool::allocate(std::size_t bytes) noexcept {
+std::size_t StackPool::rounded(std::size_t bytes) noexcept {
   const std::size_t page = page_bytes();
   if (bytes < kMinimumBytes) bytes = kMinimumBytes;
-  bytes = (bytes + page - 1) & ~(page - 1);
+  return (bytes + page - 1) & ~(page - 1);
+}
+
+Stack StackPool::allocate(std::size_t bytes) noexcept {
+  bytes = rounded(bytes);
   for (std::size_t i = free_.size(); i-- > 0;) {
     if (free_[i].bytes != bytes) continue;
     const Stack stack = free_[i];
@@ -77,10 +81,11 @@ Stack StackPool::allocate(std::size_t bytes) noexcept {
     free_.pop_back();
     return stack;
   }
-  const bool fits = !slabs_.empty() && slabs_.back().stack_bytes == bytes &&
-                    slabs_.back().used < slabs_.back().bytes;
-  if (!fits && !map_slab(bytes)) return {};
-  return carve(slabs_.back());
+  for (std::size_t i = slabs_.size(); i-- > 0;) {
+    Slab& slab = slabs_[i];
+    if (slab.stack_bytes == bytes && slab.used < slab.bytes) return carve(slab);
+  }
+  return map_slab(bytes) ? carve(slabs_.back()) : Stack{};
 }
 
 void StackPool::release(const Stack& stack) noexcept {

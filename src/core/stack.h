@@ -32,8 +32,11 @@ class StackPool {
   StackPool& operator=(const StackPool&) = delete;
   ~StackPool();
 
+  // What a stack of `bytes` really has: whole pages, and not too few of them.
+  [[nodiscard]] static std::size_t rounded(std::size_t bytes) noexcept;
+
+  // A stack of rounded(bytes).
   // ERRORS: a stack with low == nullptr when the kernel refuses.
-  // `bytes` is rounded up to whole pages.
   [[nodiscard]] Stack allocate(std::size_t bytes) noexcept;
 
   // Gives a stack back; its pages are returned to the kernel.
