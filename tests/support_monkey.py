@@ -1,6 +1,7 @@
 """Parity: the same scenario must say the same natively and as coroutines."""
 
 import functools
+import itertools
 import json
 import os
 import re
@@ -28,7 +29,7 @@ def outcomes(unit, mode):
         command, capture_output=True, text=True, timeout=120, env=environment, check=False
     )
     said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
-    return dict(said), done
+    return dict(said), done  # a process that crashed or hung has said what it came to
 
 
 def assert_same(unit, scenario):
@@ -37,7 +38,12 @@ def assert_same(unit, scenario):
     assert scenario in native, describe(native_process)
     coroutines, process = outcomes(unit, "coev")
     assert scenario in coroutines, describe(process)
-    assert coroutines[scenario] == native[scenario]
+    differences = [
+        f"natively: {expected}\nas coroutines: {got}"
+        for expected, got in itertools.zip_longest(native[scenario], coroutines[scenario])
+        if expected != got
+    ]
+    assert not differences, "\n".join(differences)
     assert native[scenario], "a scenario that says nothing proves nothing"
 
 

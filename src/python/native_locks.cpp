@@ -39,13 +39,46 @@ PyObject* finish_acquire(Status status) noexcept {
   return raise(status);
 }
 
+// Whether CPython takes no `blocking` or `timeout` of such a type, which differs
+// by version. REQUIRES: arguments that it refuses with ValueError, after a look
+// at their types, or they would acquire the lock.
+bool refuses_type(const Original& acquire, PyObject* self, PyObject* blocking,
+                  PyObject* timeout) noexcept {
+  PyObject* arguments[] = {blocking, timeout};
+  const Ref result = Ref::steal(acquire(self, arguments, 2));
+  const bool refused = !result && !PyErr_ExceptionMatches(PyExc_ValueError);
+  PyErr_Clear();
+  return refused;
+}
+
+// As parse_acquire(), as strict as CPython.
+AcquireMode parse_native_acquire(const Original& acquire, PyObject* self,
+                                 PyObject* const* arguments, Py_ssize_t count, PyObject* keywords,
+                                 Deadline* deadline) noexcept {
+  const AcquireMode mode = parse_acquire(arguments, count, keywords, deadline);
+  if (mode == AcquireMode::kInvalid || (count == 0 && keywords == nullptr)) return mode;
+  static constexpr const char* kNames[] = {"blocking", "timeout", nullptr};
+  PyObject* values[2];
+  if (!parse_arguments("acquire", arguments, count, keywords, kNames, 0, values)) return mode;
+  if (values[0] != nullptr && !PyBool_Check(values[0])) {
+    const Ref negative = Ref::steal(PyFloat_FromDouble(-2.0));
+    if (!negative || refuses_type(acquire, self, values[0], negative.get())) {
+      return AcquireMode::kInvalid;
+    }
+  }
+  const bool is_number =
+      values[1] == nullptr || PyFloat_Check(values[1]) || PyLong_Check(values[1]);
+  if (!is_number && refuses_type(acquire, self, Py_False, values[1])) return AcquireMode::kInvalid;
+  return mode;
+}
+
 // --- _thread.lock ---------------------------------------------------------------------
 
 PyObject* lock_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                        PyObject* keywords) {
   Lock& lock = lock_of(self);
   Deadline deadline = Deadline::never();
-  switch (parse_acquire(arguments, count, keywords, &deadline)) {
+  switch (parse_native_acquire(g_lock.acquire, self, arguments, count, keywords, &deadline)) {
     case AcquireMode::kInvalid:
       PyErr_Clear();
       return g_lock.acquire(self, arguments, count, keywords);  // raises before it does anything
@@ -78,7 +111,7 @@ PyObject* rlock_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   RecursiveLock& lock = rlock_of(self);
   const RecursiveLock::Owner owner = lock_owner();
   Deadline deadline = Deadline::never();
-  switch (parse_acquire(arguments, count, keywords, &deadline)) {
+  switch (parse_native_acquire(g_rlock.acquire, self, arguments, count, keywords, &deadline)) {
     case AcquireMode::kInvalid:
       PyErr_Clear();
       return g_rlock.acquire(self, arguments, count, keywords);
@@ -131,8 +164,8 @@ PyObject* rlock_acquire_restore(PyObject* self, PyObject* const* arguments, Py_s
   unsigned long long owner = 0;
   if (count != 1 || !PyTuple_Check(arguments[0]) ||
       !PyArg_ParseTuple(arguments[0], "KK:_acquire_restore", &times, &owner)) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "_acquire_restore() takes a tuple");
-    return nullptr;
+    PyErr_Clear();
+    return g_acquire_restore(self, arguments, count);  // says what is wrong
   }
   thread_state::ensure_scheduler();
   rlock_of(self).acquire_all(owner, times);
@@ -191,23 +224,34 @@ PyObject* get_or_wait(PyObject* self, Deadline deadline) noexcept {
   }
 }
 
-PyObject* queue_get(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
-                    PyObject* keywords) {
+// The arguments of get(block=True, timeout=None). kInvalid: let the original say
+// what is wrong with them.
+AcquireMode parse_get(PyObject* const* arguments, Py_ssize_t count, PyObject* keywords,
+                      Deadline* deadline) noexcept {
   static constexpr const char* kNames[] = {"block", "timeout", nullptr};
   PyObject* values[2];
-  if (!parse_arguments("get", arguments, count, keywords, kNames, 0, values)) return nullptr;
+  if (!parse_arguments("get", arguments, count, keywords, kNames, 0, values)) {
+    return AcquireMode::kInvalid;
+  }
   const int block = values[0] == nullptr ? 1 : PyObject_IsTrue(values[0]);
-  if (block < 0) return nullptr;
+  if (block <= 0) return block == 0 ? AcquireMode::kTry : AcquireMode::kInvalid;
+  if (values[1] == nullptr || values[1] == Py_None) return AcquireMode::kWait;
+  if (!PyFloat_Check(values[1]) && !PyIndex_Check(values[1])) return AcquireMode::kInvalid;
+  constexpr double kMaximumSeconds = 9223372036.0;  // as threading.TIMEOUT_MAX
+  const double timeout = PyFloat_AsDouble(values[1]);
+  if (PyErr_Occurred() || !(timeout >= 0.0 && timeout <= kMaximumSeconds)) {
+    return AcquireMode::kInvalid;
+  }
+  *deadline = Deadline::after(static_cast<std::int64_t>(std::ceil(timeout * 1e9)));
+  return AcquireMode::kWait;
+}
+
+PyObject* queue_get(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                    PyObject* keywords) {
   Deadline deadline = Deadline::never();
-  if (block == 0) return g_queue_get(self, arguments, count, keywords);
-  if (values[1] != nullptr && values[1] != Py_None) {
-    std::int64_t ns = 0;
-    if (!parse_seconds(values[1], &ns)) return nullptr;
-    if (ns < 0) {
-      PyErr_SetString(PyExc_ValueError, "'timeout' must be a non-negative number");
-      return nullptr;
-    }
-    deadline = Deadline::after(ns);
+  if (parse_get(arguments, count, keywords, &deadline) != AcquireMode::kWait) {
+    PyErr_Clear();
+    return g_queue_get(self, arguments, count, keywords);
   }
   return get_or_wait(self, deadline);
 }

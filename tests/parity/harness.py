@@ -63,7 +63,10 @@ def main():
         print(json.dumps([name, run(function)]), file=out, flush=True)
     faulthandler.cancel_dump_traceback_later()
     for thread in threading.enumerate():
-        if not thread.daemon and thread is not threading.main_thread():
+        if thread.daemon or thread is threading.main_thread():
+            continue
+        thread.join(1)  # a Timer may still be on its way out
+        if thread.is_alive():
             print(json.dumps(["left behind", repr(thread)]), file=out, flush=True)
 
 
