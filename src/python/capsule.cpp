@@ -70,19 +70,38 @@ PyObject* api_current() {
 }
 
 PyObject* api_spawn(PyObject* callable, PyObject* arguments, PyObject* keywords) {
-  if (!PyCallable_Check(callable)) {
-    PyErr_SetString(PyExc_TypeError, "spawn takes a callable");
+  if (!PyCallable_Check(callable) || (arguments != nullptr && !PyTuple_Check(arguments)) ||
+      (keywords != nullptr && !PyDict_Check(keywords))) {
+    PyErr_SetString(PyExc_TypeError, "spawn takes a callable, a tuple and a dict");
     return nullptr;
   }
   return reinterpret_cast<PyObject*>(spawn(callable, arguments, keywords));
 }
 
-// A C function as a Python callable: the bound object carries both pointers.
+// A C function as a Python callable: the bound object carries the pointers, and
+// dies with the last call or without one.
 struct NativeCall {
   int (*function)(void*);
   void* argument;
+  void (*release)(void*);
 };
 constexpr const char* kNativeCall = "coev.native_call";
+
+void release_argument(void (*release)(void*), void* argument) noexcept {
+  if (release == nullptr) return;
+  const Ref exception = Ref::steal(PyErr_Occurred() ? thread_state::take_exception() : nullptr);
+  release(argument);
+  if (PyErr_Occurred()) PyErr_WriteUnraisable(nullptr);
+  if (exception) {
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.get())), exception.get());
+  }
+}
+
+void free_native_call(PyObject* capsule) {
+  auto* call = static_cast<NativeCall*>(PyCapsule_GetPointer(capsule, kNativeCall));
+  release_argument(call->release, call->argument);
+  delete call;
+}
 
 PyObject* run_native(PyObject* self, PyObject*) {
   auto* call = static_cast<NativeCall*>(PyCapsule_GetPointer(self, kNativeCall));
@@ -90,15 +109,13 @@ PyObject* run_native(PyObject* self, PyObject*) {
   Py_RETURN_NONE;
 }
 
-PyObject* api_spawn_native(int (*function)(void*), void* argument) {
+PyObject* api_spawn_native(int (*function)(void*), void* argument, void (*release)(void*)) {
   static PyMethodDef definition = {"native", run_native, METH_NOARGS, nullptr};
-  auto* call = new (std::nothrow) NativeCall{function, argument};
-  if (call == nullptr) return PyErr_NoMemory();
-  const auto free_call = [](PyObject* capsule) {
-    delete static_cast<NativeCall*>(PyCapsule_GetPointer(capsule, kNativeCall));
-  };
-  const Ref self = Ref::steal(PyCapsule_New(call, kNativeCall, free_call));
+  auto* call = new (std::nothrow) NativeCall{function, argument, release};
+  const Ref self = Ref::steal(
+      call == nullptr ? PyErr_NoMemory() : PyCapsule_New(call, kNativeCall, free_native_call));
   if (!self) {
+    release_argument(release, argument);
     delete call;
     return nullptr;
   }
@@ -109,6 +126,11 @@ PyObject* api_spawn_native(int (*function)(void*), void* argument) {
 int api_join(PyObject* object, double timeout) {
   CoroutineObject* coroutine = check_coroutine(object);
   if (coroutine == nullptr) return -1;
+  if (coroutine->finished.is_set()) return 1;
+  if (coroutine == current_object()) {
+    PyErr_SetString(PyExc_RuntimeError, "cannot join current coroutine");
+    return -1;
+  }
   const Ref keep = Ref::borrow(object);
   const Deadline deadline = deadline_of(timeout);
   return block([&] { return coroutine->finished.wait(deadline); });
@@ -129,7 +151,8 @@ int api_sleep(double seconds) {
 
 PyObject* api_switch_to(PyObject* target, PyObject* value) {
   CoroutineObject* coroutine = check_coroutine(target);
-  return coroutine == nullptr ? nullptr : switch_to(coroutine, value);
+  if (coroutine == nullptr) return nullptr;
+  return switch_to(coroutine, value == nullptr ? Py_None : value);
 }
 
 int api_throw_into(PyObject* target, PyObject* exception) {
@@ -212,9 +235,19 @@ int api_local_key(void (*destructor)(void*)) {
   return key;
 }
 
-void* api_local_get(int key) { return thread_state::scheduler().current().locals.get(key); }
+bool is_local_key(int key) noexcept {
+  return key >= 0 && static_cast<size_t>(key) < LocalStorage::kMaximumKeys;
+}
+
+void* api_local_get(int key) {
+  return is_local_key(key) ? thread_state::scheduler().current().locals.get(key) : nullptr;
+}
 
 int api_local_set(int key, void* value) {
+  if (!is_local_key(key)) {
+    PyErr_SetString(PyExc_ValueError, "not a key of coroutine-local storage");
+    return -1;
+  }
   if (thread_state::scheduler().current().locals.set(key, value)) return 0;
   PyErr_NoMemory();
   return -1;
@@ -222,7 +255,15 @@ int api_local_set(int key, void* value) {
 
 // --- buffered input and output --------------------------------------------------------
 
+// More than any buffer can hold. ERRORS: true with MemoryError set.
+bool exceeds_memory(size_t bytes) noexcept {
+  if (bytes <= static_cast<size_t>(PY_SSIZE_T_MAX) / 4) return false;
+  PyErr_NoMemory();
+  return true;
+}
+
 coev_stream* api_stream_new(int fd, size_t buffer_bytes) {
+  if (exceeds_memory(buffer_bytes)) return nullptr;
   if (buffer_bytes == 0) buffer_bytes = BufferedStream::kDefaultBytes;
   auto* stream = new (std::nothrow) coev_stream{BufferedStream(fd, nullptr, buffer_bytes)};
   if (stream == nullptr) PyErr_NoMemory();
@@ -249,6 +290,7 @@ int api_stream_read_some(coev_stream* stream, size_t at_most, double timeout, co
 }
 
 int api_stream_read_exactly(coev_stream* stream, size_t count, double timeout, const char** data) {
+  if (exceeds_memory(count)) return -1;
   const Deadline deadline = deadline_of(timeout);
   size_t size = 0;
   return read(data, &size, [&](std::string_view* bytes) {

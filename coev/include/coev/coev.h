@@ -56,12 +56,16 @@ typedef struct coev_api {
   PyObject* (*spawn)(PyObject* callable, PyObject* args, PyObject* kwargs);
 
   /* Starts function(argument) in C. It runs with the GIL and ends by returning; 0,
-   * or -1 with an exception set, which is then kept as the coroutine's.
+   * or -1 with an exception set, which is then kept as the coroutine's. It never
+   * runs if the coroutine is killed before its first turn. release(argument) is
+   * called once in every case, with the GIL: after the function, or instead of it,
+   * also when spawn_native() fails. release may be NULL.
    * New reference or NULL. Switches: never. */
-  PyObject* (*spawn_native)(int (*function)(void* argument), void* argument);
+  PyObject* (*spawn_native)(int (*function)(void* argument), void* argument,
+                            void (*release)(void* argument));
 
-  /* Waits for the end of a coroutine. 1: finished; 0: timed out; -1: exception.
-   * Switches: only if it has not finished. */
+  /* Waits for the end of a coroutine. 1: finished; 0: timed out; -1: exception
+   * (RuntimeError for the current one). Switches: only if it has not finished. */
   int (*join)(PyObject* coroutine, double timeout);
 
   /* Lets every ready coroutine run once. 0, or -1 with an exception set.
@@ -72,8 +76,8 @@ typedef struct coev_api {
   int (*sleep)(double seconds);
 
   /* Suspends the current coroutine until somebody switches back, and runs target,
-   * which receives value (borrowed). New reference to what is passed back; NULL
-   * with an exception set. Switches: always. */
+   * which receives value (borrowed; NULL means None). New reference to what is
+   * passed back; NULL with an exception set. Switches: always. */
   PyObject* (*switch_to)(PyObject* target, PyObject* value);
 
   /* Has exception (an instance, borrowed) raised in target. 0 or -1.
@@ -125,16 +129,19 @@ typedef struct coev_api {
   /* --- coroutine-local storage ------------------------------------------------ */
 
   /* A new key, or -1 with RuntimeError set. The destructor (may be NULL) gets each
-   * value that is not NULL when its coroutine ends; it runs there, with the GIL. */
+   * value that is not NULL when its coroutine ends; it runs there, with the GIL,
+   * and may switch. What the main coroutine of an OS thread has set is not
+   * destroyed: it ends with the OS thread, without the GIL. */
   int (*local_key)(void (*destructor)(void* value));
   /* NULL where nothing was set. Switches: never. */
   void* (*local_get)(int key);
-  /* 0, or -1 with MemoryError set. Switches: never. */
+  /* 0, or -1 with MemoryError or (no such key) ValueError set. Switches: never. */
   int (*local_set)(int key, void* value);
 
   /* --- buffered input and output ---------------------------------------------- */
 
-  /* A stream over a socket that it does not own. NULL with an exception set. */
+  /* A stream over a socket that it does not own; buffer_bytes 0 means 16 KiB. NULL
+   * with MemoryError set. */
   coev_stream* (*stream_new)(int fd, size_t buffer_bytes);
   void (*stream_free)(coev_stream* stream);
 
@@ -160,7 +167,8 @@ typedef struct coev_api {
   /* Runs function(argument) on a real thread, without the GIL, and waits. 1: it has
    * run; 0: timed out; -1: exception. After 0 and -1 the function may still run or
    * be running: argument must live until release(argument) is called, which happens
-   * exactly once in every case, on any thread, without the GIL. release may be NULL.
+   * exactly once in every case, on any thread, perhaps without the GIL. release may
+   * be NULL.
    * Switches: always. */
   int (*offload)(void (*function)(void* argument), void* argument,
                  void (*release)(void* argument), double timeout);
