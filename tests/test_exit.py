@@ -117,10 +117,7 @@ PROGRAMS = {
         def work():
             for _ in range(3):
                 time.sleep(0.005)
-            start(second)
-        def second():
-            time.sleep(0.005)
-            print("second worked")
+            print("worked")
         start(work)
         print("main ends")
     """,
@@ -199,6 +196,16 @@ def test_finally_blocks_of_spawned_coroutines_run_and_may_wait():
         expect=None,
     )
     assert sorted(out.split("\n")) == ["", "finally 0", "finally 1", "finally 2"]
+
+
+def test_thread_may_start_another_while_it_is_waited_for_at_the_end():
+    # Natively not on 3.12.
+    check("""
+    def first():
+        time.sleep(0.005)
+        start(lambda: time.sleep(0.005) or print("ok"))
+    start(first)
+    """)
 
 
 def test_coroutine_that_refuses_to_end_delays_the_exit_by_seconds_only():

@@ -18,7 +18,7 @@ namespace {
 
 struct Originals {
   Original start_new_thread, start_new, start_joinable_thread, get_ident, stack_size, count,
-      make_thread_handle, shutdown, set_name, sleep, pthread_kill, pthread_getcpuclockid;
+      make_thread_handle, get_main_thread_ident, shutdown, set_name, sleep, pthread_kill, pthread_getcpuclockid;
 };
 Originals g_original;
 
@@ -198,6 +198,14 @@ PyObject* replaced_get_ident(PyObject*, PyObject* const*, Py_ssize_t, PyObject*)
   return PyLong_FromUnsignedLong(current_ident());
 }
 
+// After a fork in a coroutine that one is the main thread.
+PyObject* replaced_get_main_thread_ident(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
+  Scheduler* scheduler = thread_state::main_scheduler();
+  CoroutineObject* main = scheduler == nullptr ? nullptr : object_of(scheduler->main());
+  return main == nullptr ? g_original.get_main_thread_ident(self)
+                         : PyLong_FromUnsignedLong(main->ident);
+}
+
 PyObject* replaced_count(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
   const Ref native = Ref::steal(g_original.count(self));
   if (!native) return nullptr;
@@ -309,6 +317,8 @@ bool install() noexcept {
                                          &o.start_joinable_thread) &&
          retarget<replaced_make_thread_handle>(thread.get(), "_make_thread_handle",
                                                &o.make_thread_handle) &&
+         retarget<replaced_get_main_thread_ident>(thread.get(), "_get_main_thread_ident",
+                                                  &o.get_main_thread_ident) &&
          retarget<replaced_get_ident>(thread.get(), "get_ident", &o.get_ident) &&
          retarget<replaced_count>(thread.get(), "_count", &o.count) &&
          retarget<replaced_shutdown>(thread.get(), "_shutdown", &o.shutdown) &&
