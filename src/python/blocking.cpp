@@ -135,6 +135,7 @@ int parse_fd(PyObject* object) noexcept {
   const int fd = PyObject_AsFileDescriptor(object);
   // A closed socket or file says -1: as for any fd that is not open.
   if (fd < 0 && !PyLong_Check(object) && PyErr_ExceptionMatches(PyExc_ValueError)) {
+    PyErr_Clear();
     raise(Status::kClosed);
   }
   return fd;
