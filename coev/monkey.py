@@ -10,6 +10,7 @@ A thread that runs already stays a thread of the operating system; it may use
 the same locks, events and queues.
 """
 
+import os as _os
 import socket as _socket
 import sys as _sys
 import threading as _threading
@@ -24,7 +25,18 @@ if not _coev._on_main_os_thread():
 
 
 def _give_up_on_sendfile(self, file, offset=0, count=None):
-    """Make ``socket.sendfile`` send what it reads: os.sendfile would block the OS thread."""
+    """Make ``socket.sendfile`` send what it reads: os.sendfile would block the OS thread.
+
+    A file of the operating system is sent from *offset*, wherever it stands; what
+    only looks like a file, from where it stands.
+    """
+    self._check_sendfile_params(file, offset, count)
+    try:
+        _os.fstat(file.fileno())
+    except (AttributeError, ValueError, OSError):  # io.UnsupportedOperation is the latter two
+        pass
+    else:
+        file.seek(offset)
     raise _socket._GiveupOnSendfile(NotImplementedError("os.sendfile blocks the OS thread"))
 
 

@@ -90,7 +90,10 @@ PyObject* resolve(PyObject* socket, PyObject* address) noexcept {
   const Ref family = Ref::steal(PyLong_FromLong(fields.family));
   const Ref type = Ref::steal(PyLong_FromLong(fields.type));
   if (!family || !type) return nullptr;
-  PyObject* arguments[] = {host, Py_None, family.get(), type.get()};
+  // A bytearray is a host to connect(), but not to getaddrinfo().
+  const Ref name = PyByteArray_Check(host) ? Ref::steal(PyBytes_FromObject(host)) : Ref::borrow(host);
+  if (!name) return nullptr;
+  PyObject* arguments[] = {name.get(), Py_None, family.get(), type.get()};
   const Ref found = Ref::steal(call_on_thread(g_original.getaddrinfo, arguments, 4, nullptr));
   if (!found) return nullptr;
   const Ref first = Ref::steal(PySequence_GetItem(found.get(), 0));

@@ -24,7 +24,7 @@ namespace {
 struct Originals {
   Original accept, connect, connect_ex, recv, recv_into, recvfrom, recvfrom_into, recvmsg,
       recvmsg_into, send, sendall, sendto, sendmsg, close, detach, setblocking, settimeout;
-  Original close_fd, os_close, os_dup2, os_get_blocking;
+  Original close_fd, os_close, os_dup2, os_get_blocking, os_set_blocking;
 };
 Originals g_original;
 initproc g_original_init = nullptr;
@@ -63,14 +63,48 @@ char* scratch() noexcept {
   return buffer.get();
 }
 
-Status receive(PyObject* self, void* buffer, std::size_t bytes, int flags, Deadline deadline,
-               std::size_t* count) noexcept {
+// Arguments we cannot make sense of are the original's to complain about: it
+// does so before it does anything else.
+template <typename Call>
+PyObject* complain(Call original) noexcept {
+  PyErr_Clear();
+  return original();
+}
+
+Status receive_some(PyObject* self, void* buffer, std::size_t bytes, int flags, Deadline deadline,
+                    std::size_t* count) noexcept {
   thread_state::ensure_scheduler();
   return wait([&] {
     const int fd = socket_fields(self).fd;
     if (fd < 0) return Status::kClosed;
     return io::receive(fd, buffer, bytes, flags, self, deadline, count);
   });
+}
+
+// The kernel heeds MSG_WAITALL only on a descriptor that blocks, so not on one
+// with a timeout.
+bool waits_for_all(const SocketFields& socket, int flags) noexcept {
+  constexpr int kTypeMask = 0xf;
+  return (flags & MSG_WAITALL) != 0 && (flags & (MSG_PEEK | MSG_OOB)) == 0 &&
+         socket.timeout_ns < 0 && (socket.type & kTypeMask) == SOCK_STREAM;
+}
+
+Status receive(PyObject* self, void* buffer, std::size_t bytes, int flags, Deadline deadline,
+               std::size_t* count) noexcept {
+  if (bytes == 0) {  // CPython does not ask the kernel either
+    *count = 0;
+    return Status::kOk;
+  }
+  const bool all = waits_for_all(socket_fields(self), flags);
+  Status status = receive_some(self, buffer, bytes, flags, deadline, count);
+  while (all && status == Status::kOk && *count < bytes) {
+    std::size_t more = 0;
+    status = receive_some(self, static_cast<char*>(buffer) + *count, bytes - *count, flags,
+                          deadline, &more);
+    if (status == Status::kOk && more == 0) break;  // the end of the stream
+    *count += more;
+  }
+  return status;
 }
 
 PyObject* receive_large(PyObject* self, Py_ssize_t bytes, int flags, Deadline deadline) noexcept {
@@ -90,14 +124,13 @@ PyObject* receive_large(PyObject* self, Py_ssize_t bytes, int flags, Deadline de
 PyObject* replaced_recv(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
   const SocketFields& socket = socket_fields(self);
   if (!would_block(socket) || count < 1 || count > 2) return g_original.recv(self, arguments, count);
+  const auto original = [&] { return g_original.recv(self, arguments, count); };
   const Py_ssize_t bytes = PyNumber_AsSsize_t(arguments[0], PyExc_OverflowError);
-  if (bytes == -1 && PyErr_Occurred()) return nullptr;
-  if (bytes < 0) return g_original.recv(self, arguments, count);  // raises
   int flags = 0;
-  if (count == 2 && !parse_int(arguments[1], &flags)) return nullptr;
-  if (must_not_wait(socket, flags)) return g_original.recv(self, arguments, count);
+  if (bytes < 0 || (count == 2 && !parse_int(arguments[1], &flags))) return complain(original);
+  if (must_not_wait(socket, flags)) return original();
   const Deadline deadline = socket.deadline();
-  if (bytes > static_cast<Py_ssize_t>(kScratchBytes)) {
+  if (bytes > static_cast<Py_ssize_t>(kScratchBytes) || waits_for_all(socket, flags)) {
     return receive_large(self, bytes, flags, deadline);
   }
   std::size_t received = 0;
@@ -132,20 +165,20 @@ PyObject* replaced_recv_into(PyObject* self, PyObject* const* arguments, Py_ssiz
   static constexpr const char* kNames[] = {"buffer", "nbytes", "flags", nullptr};
   const SocketFields& socket = socket_fields(self);
   if (!would_block(socket)) return g_original.recv_into(self, arguments, count, keywords);
+  const auto original = [&] { return g_original.recv_into(self, arguments, count, keywords); };
   PyObject* values[3];
   int flags = 0;
-  if (!parse_arguments("recv_into", arguments, count, keywords, kNames, 1, values)) return nullptr;
+  if (!parse_arguments("recv_into", arguments, count, keywords, kNames, 1, values)) {
+    return complain(original);
+  }
   const Py_ssize_t wanted =
       values[1] == nullptr ? 0 : PyNumber_AsSsize_t(values[1], PyExc_OverflowError);
-  if (wanted == -1 && PyErr_Occurred()) return nullptr;
-  if (values[2] != nullptr && !parse_int(values[2], &flags)) return nullptr;
-  if (must_not_wait(socket, flags)) return g_original.recv_into(self, arguments, count, keywords);
-  const BufferView buffer(values[0], PyBUF_WRITABLE);
-  if (!buffer) return nullptr;
-  if (wanted < 0) {
-    PyErr_SetString(PyExc_ValueError, "negative buffersize in recv_into");
-    return nullptr;
+  if (wanted < 0 || (values[2] != nullptr && !parse_int(values[2], &flags))) {
+    return complain(original);
   }
+  if (must_not_wait(socket, flags)) return original();
+  const BufferView buffer(values[0], PyBUF_WRITABLE);
+  if (!buffer) return complain(original);
   const std::size_t bytes = wanted == 0 ? buffer.size() : static_cast<std::size_t>(wanted);
   if (bytes > buffer.size()) {
     PyErr_SetString(PyExc_ValueError, "buffer too small for requested bytes");
@@ -171,10 +204,11 @@ PyObject* replaced_send(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   const SocketFields& socket = socket_fields(self);
   if (!would_block(socket) || count < 1 || count > 2) return g_original.send(self, arguments, count);
   int flags = 0;
-  if (count == 2 && !parse_int(arguments[1], &flags)) return nullptr;
-  if (must_not_wait(socket, flags)) return g_original.send(self, arguments, count);
+  const auto original = [&] { return g_original.send(self, arguments, count); };
+  if (count == 2 && !parse_int(arguments[1], &flags)) return complain(original);
+  if (must_not_wait(socket, flags)) return original();
   const BufferView data(arguments[0], PyBUF_SIMPLE);
-  if (!data) return nullptr;
+  if (!data) return complain(original);
   std::size_t sent = 0;
   const Status status =
       send_some(self, data.bytes(), data.size(), flags, socket.deadline(), &sent);
@@ -189,10 +223,11 @@ PyObject* replaced_sendall(PyObject* self, PyObject* const* arguments, Py_ssize_
     return g_original.sendall(self, arguments, count);
   }
   int flags = 0;
-  if (count == 2 && !parse_int(arguments[1], &flags)) return nullptr;
-  if (must_not_wait(socket, flags)) return g_original.sendall(self, arguments, count);
+  const auto original = [&] { return g_original.sendall(self, arguments, count); };
+  if (count == 2 && !parse_int(arguments[1], &flags)) return complain(original);
+  if (must_not_wait(socket, flags)) return original();
   const BufferView data(arguments[0], PyBUF_SIMPLE);
-  if (!data) return nullptr;
+  if (!data) return complain(original);
   const Deadline deadline = socket.deadline();
   std::size_t done = 0;
   do {
@@ -291,7 +326,9 @@ PyObject* with_flags(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
   PyObject* filler = event == kWritable ? nothing.get() : zero.get();
   PyObject* defaults[kMostArguments] = {filler, filler, filler, filler};
   WithFlags with;
-  if (!with.assign(arguments, count, flags_at, defaults)) return nullptr;
+  if (!with.assign(arguments, count, flags_at, defaults)) {
+    return complain([&] { return call(self, arguments, count); });
+  }
   if (must_not_wait(socket_fields(self), with.given())) return call(self, arguments, count);
   return until_done(self, event, [&](PyObject* shadow) { return with.call(call, shadow); });
 }
@@ -304,7 +341,7 @@ PyObject* replaced_recvfrom_into(PyObject* self, PyObject* const* arguments, Py_
   }
   PyObject* values[3];
   if (!parse_arguments("recvfrom_into", arguments, count, keywords, kNames, 1, values)) {
-    return nullptr;
+    return complain([&] { return g_original.recvfrom_into(self, arguments, count, keywords); });
   }
   const Ref zero = Ref::steal(PyLong_FromLong(0));
   for (int i = 1; i < 3; ++i) {
@@ -321,7 +358,9 @@ PyObject* replaced_sendto(PyObject* self, PyObject* const* arguments, Py_ssize_t
   const Ref address = Ref::steal(resolver::resolve(self, arguments[count - 1]));
   if (!address) return nullptr;
   int flags = 0;
-  if (count == 3 && !parse_int(arguments[1], &flags)) return nullptr;
+  if (count == 3 && !parse_int(arguments[1], &flags)) {
+    return complain([&] { return g_original.sendto(self, arguments, count); });
+  }
   PyObject* resolved[] = {arguments[0], count == 3 ? arguments[1] : address.get(), address.get()};
   if (must_not_wait(socket_fields(self), flags)) return g_original.sendto(self, resolved, count);
   const Ref all_flags = Ref::steal(PyLong_FromLong(flags | MSG_DONTWAIT));
@@ -371,39 +410,50 @@ void unhide(int fd) noexcept {
 PyObject* replaced_accept(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
   const SocketFields& socket = socket_fields(self);
   if (!would_block(socket)) return g_original.accept(self, arguments, count);
-  if (!is_hidden(socket.fd) && !hide(socket.fd)) return PyErr_SetFromErrno(PyExc_OSError);
-  return until_done(self, kReadable, [](PyObject* shadow) { return g_original.accept(shadow); });
+  return until_done(self, kReadable, [](PyObject* shadow) -> PyObject* {
+    const int fd = socket_fields(shadow).fd;
+    if (!is_hidden(fd) && !hide(fd)) return PyErr_SetFromErrno(PyExc_OSError);
+    return g_original.accept(shadow);
+  });
 }
 
 // --- connect --------------------------------------------------------------------------
 
 constexpr std::int64_t kUnixRetryNs = 1'000'000;  // a full backlog cannot be waited for
 
+// The errno of connect(), or -1 with an exception set: a bad address.
+int attempt_connect(PyObject* self, PyObject* address) noexcept {
+  PyObject* result = nullptr;
+  const Status status = try_on_shadow(self, &result, [&](PyObject* shadow) {
+    return g_original.connect_ex(shadow, &address, 1);
+  });
+  if (status != Status::kOk) return -1;
+  const int error = static_cast<int>(PyLong_AsLong(result));
+  Py_DECREF(result);
+  return error;
+}
+
 // The errno of a connection attempt that has come to its end, or -1 with an
 // exception set.
 int finish_connect(PyObject* self, PyObject* address, int error, Deadline deadline) noexcept {
   Scheduler& scheduler = thread_state::scheduler();
-  while (error == EAGAIN && socket_fields(self).family == AF_UNIX) {
-    if (deadline.passed()) return ETIMEDOUT;
+  while (error == EAGAIN && socket_fields(self).family == AF_UNIX && deadline.is_never()) {
     const Status status = wait([&] { return scheduler.sleep_until(Deadline::after(kUnixRetryNs)); });
     if (status != Status::kTimedOut) return raise_io(status), -1;
-    PyObject* result = nullptr;
-    const Status tried = try_on_shadow(self, &result, [&](PyObject* shadow) {
-      return g_original.connect_ex(shadow, &address, 1);
-    });
-    if (tried != Status::kOk) return -1;
-    error = static_cast<int>(PyLong_AsLong(result));
-    Py_DECREF(result);
+    error = attempt_connect(self, address);
   }
   if (error != EINPROGRESS && error != EINTR) return error;
   if (!wait_ready(self, kWritable, deadline)) return -1;
   socklen_t size = sizeof error;
   if (getsockopt(socket_fields(self).fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
-  return error;
+  if (error != 0 || !deadline.is_never()) return error;
+  // Until it is asked once more, the kernel would let the user connect again.
+  error = attempt_connect(self, address);
+  return error == EISCONN ? 0 : error;
 }
 
-// As finish_connect(); *timed_out tells a TimeoutError apart.
-int connect_to(PyObject* self, PyObject* given) noexcept {
+// As finish_connect(). `original` complains about a bad address.
+int connect_to(PyObject* self, PyObject* given, const Original& original) noexcept {
   const SocketFields& socket = socket_fields(self);
   const Deadline deadline = socket.deadline();
   const Ref address = Ref::steal(resolver::resolve(self, given));
@@ -412,15 +462,11 @@ int connect_to(PyObject* self, PyObject* given) noexcept {
   const int fd = socket.fd;
   if (!hide(fd)) return errno;
   PyObject* target = address.get();
-  PyObject* result = nullptr;
-  const Status tried = try_on_shadow(self, &result, [&](PyObject* shadow) {
-    return g_original.connect_ex(shadow, &target, 1);
-  });
-  int error = -1;
-  if (tried == Status::kOk) {
-    error = static_cast<int>(PyLong_AsLong(result));
-    Py_DECREF(result);
+  int error = attempt_connect(self, target);
+  if (error >= 0) {
     error = finish_connect(self, target, error, deadline);
+  } else {
+    Ref::steal(complain([&] { return original(self, &target, 1); }));
   }
   const int saved = errno;
   if (!was_hidden && socket_fields(self).fd == fd) unhide(fd);
@@ -431,7 +477,7 @@ int connect_to(PyObject* self, PyObject* given) noexcept {
 PyObject* replaced_connect(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                            PyObject*) {
   if (!would_block(socket_fields(self))) return g_original.connect(self, arguments, count);
-  const int error = connect_to(self, arguments[0]);
+  const int error = connect_to(self, arguments[0], g_original.connect);
   if (error == 0) Py_RETURN_NONE;
   if (error < 0) return nullptr;
   errno = error;
@@ -441,7 +487,7 @@ PyObject* replaced_connect(PyObject* self, PyObject* const* arguments, Py_ssize_
 PyObject* replaced_connect_ex(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                               PyObject*) {
   if (!would_block(socket_fields(self))) return g_original.connect_ex(self, arguments, count);
-  const int error = connect_to(self, arguments[0]);
+  const int error = connect_to(self, arguments[0], g_original.connect_ex);
   if (error >= 0) return PyLong_FromLong(error);
   if (!PyErr_ExceptionMatches(PyExc_TimeoutError)) return nullptr;
   PyErr_Clear();
@@ -502,6 +548,15 @@ PyObject* replaced_get_blocking(PyObject* self, PyObject* const* arguments, Py_s
   return g_original.os_get_blocking(self, arguments, count, keywords);
 }
 
+PyObject* replaced_set_blocking(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                                PyObject* keywords) {
+  if (count > 0 && PyLong_Check(arguments[0])) {
+    forget_hidden(static_cast<int>(PyLong_AsLong(arguments[0])));
+    PyErr_Clear();
+  }
+  return g_original.os_set_blocking(self, arguments, count, keywords);
+}
+
 // --- installing -----------------------------------------------------------------------
 
 bool replace_init(PyTypeObject* type) noexcept {
@@ -544,7 +599,8 @@ bool retarget_functions(PyObject* socket_module, PyObject* os_module) noexcept {
   return retarget<closes_fd<&Originals::close_fd, 0>>(socket_module, "close", &o.close_fd) &&
          retarget<closes_fd<&Originals::os_close, 0>>(os_module, "close", &o.os_close) &&
          retarget<closes_fd<&Originals::os_dup2, 1>>(os_module, "dup2", &o.os_dup2) &&
-         retarget<replaced_get_blocking>(os_module, "get_blocking", &o.os_get_blocking);
+         retarget<replaced_get_blocking>(os_module, "get_blocking", &o.os_get_blocking) &&
+         retarget<replaced_set_blocking>(os_module, "set_blocking", &o.os_set_blocking);
 }
 
 }  // namespace
