@@ -53,10 +53,13 @@ def start_load(
 def _echo(connections: int, *, only_when_full: bool) -> Benchmark:
     def trial(variant: Variant, settings: Settings) -> Metrics:
         allow_descriptors(connections)
+        warm_up_s = 0.5 + connections / 2000  # a round trip of each, and more
         measure_s = 1.0 if settings.quick else 4.0
         with (
             start_server(variant, settings) as server,
-            start_load(server, connections, warm_up_s=0.5, measure_s=measure_s) as load,
+            start_load(
+                server, connections, warm_up_s=warm_up_s, measure_s=measure_s
+            ) as load,
         ):
             metrics = load.read_metrics()
             load.finish()

@@ -15,7 +15,7 @@ def _memory(count: int, *, only_when_full: bool) -> Benchmark:
     def trial(variant: Variant, settings: Settings) -> Metrics:
         allow_descriptors(2 * count)
         command = command_of(variant, settings, count)
-        return run_for_metrics(command, core=measured_core(), timeout=120)
+        return run_for_metrics(command, core=measured_core(), timeout=300)
 
     return Benchmark(
         name=f"memory-{count}",
