@@ -10,6 +10,7 @@
 #include "core/fatal.h"
 #include "core/offload.h"
 #include "python/ref.h"
+#include "python/retarget.h"
 
 #if PY_VERSION_HEX < 0x030B0000
 #error "coev needs CPython 3.11 or newer"
@@ -138,7 +139,7 @@ void restore_recursion(PyThreadState* state, const Stack&) noexcept {
   state->py_recursion_remaining = state->py_recursion_limit;
   state->recursion_headroom = 0;
 }
-bool version_is_supported() noexcept {
+bool prepare_version() noexcept {
   if (PyUnstable_ThreadState_SetStackProtection != nullptr) return true;
   PyErr_SetString(PyExc_ImportError,
                   "coev needs CPython 3.14.1 or newer: 3.14.0 cannot run on a stack of ours");
@@ -164,7 +165,7 @@ bool limit_recursion(PyThreadState* state, const Stack& stack) noexcept {
   restore_recursion(state, stack);
   return true;
 }
-bool version_is_supported() noexcept { return true; }
+bool prepare_version() noexcept { return true; }
 
 #else
 
@@ -173,7 +174,30 @@ void restore_recursion(PyThreadState* state, const Stack&) noexcept {
   state->recursion_headroom = 0;
 }
 bool limit_recursion(PyThreadState*, const Stack&) noexcept { return true; }
-bool version_is_supported() noexcept { return true; }
+
+// Here one limit counts levels of Python and of C alike, so it cannot be lowered
+// for a small stack. All but list.sort take so little a level that a thousand of
+// them fit; that one, also inside sorted(), looks at the stack itself.
+constexpr std::ptrdiff_t kSortBytes = 128 * 1024;
+Original g_sort;
+
+PyObject* sort_if_it_fits(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                          PyObject* keywords) {
+  Scheduler* scheduler = Scheduler::find();
+  const char* low =
+      scheduler == nullptr ? nullptr : static_cast<char*>(scheduler->current().stack.low);
+  const auto* here = static_cast<const char*>(__builtin_frame_address(0));
+  if (low != nullptr && here - low < kSortBytes && here > low) {
+    PyErr_SetString(PyExc_RecursionError,
+                    "maximum recursion depth exceeded while calling a Python object");
+    return nullptr;
+  }
+  return g_sort(self, arguments, count, keywords);
+}
+
+bool prepare_version() noexcept {
+  return retarget<sort_if_it_fits>(reinterpret_cast<PyObject*>(&PyList_Type), "sort", &g_sort);
+}
 
 #endif
 
@@ -312,7 +336,7 @@ bool initialize() noexcept {
     PyErr_SetString(PyExc_ImportError, "coev does not support subinterpreters");
     return false;
   }
-  if (!version_is_supported() || !find_gilstate_key()) return false;
+  if (!prepare_version() || !find_gilstate_key()) return false;
   g_interpreter = PyInterpreterState_Get();
   remember_main_state();
   t_on_main = true;
