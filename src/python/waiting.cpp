@@ -185,16 +185,6 @@ PyObject* make_timeout_error(TimeoutObject* scope) noexcept {
   return error.release();
 }
 
-// Called between two turns, with the GIL held.
-void timeout_expired(Timer& timer) noexcept {
-  TimeoutObject* self = static_cast<ScopeTimer&>(timer).scope;
-  const Ref armed = Ref::steal(reinterpret_cast<PyObject*>(self));
-  if (self->inside == nullptr) return;
-  self->expired = true;
-  self->exception = make_timeout_error(self);
-  if (self->exception == nullptr || !throw_into(self->inside, self->exception)) PyErr_Clear();
-}
-
 // An exception that was not raised in the block must not be raised outside.
 // It is let go, for its traceback may lead back here.
 void leave(TimeoutObject* self) noexcept {
@@ -207,6 +197,20 @@ void leave(TimeoutObject* self) noexcept {
   if (self->exception != nullptr) withdraw(self->inside, self->exception);
   Py_CLEAR(self->exception);
   Py_CLEAR(self->inside);
+}
+
+// Called between two turns, with the GIL held.
+void timeout_expired(Timer& timer) noexcept {
+  TimeoutObject* self = static_cast<ScopeTimer&>(timer).scope;
+  const Ref armed = Ref::steal(reinterpret_cast<PyObject*>(self));
+  if (self->inside == nullptr) return;
+  self->expired = true;
+  if (self->inside->slot == nullptr) {  // it has ended in the middle of the block
+    leave(self);
+    return;
+  }
+  self->exception = make_timeout_error(self);
+  if (self->exception == nullptr || !throw_into(self->inside, self->exception)) PyErr_Clear();
 }
 
 PyObject* timeout_new(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
