@@ -103,7 +103,7 @@ class TaskGroup:
             # Tracebacks lead back here.
             self._owner, self._cancelling, self._exit = _NOBODY, None, None
             self._stops, self._errors = [], []
-            exc = tb = outcome = stop = None
+            exc = outcome = stop = None
 
     def _settle(self):
         while self._alive:

@@ -9,11 +9,6 @@ import coev
 from coev import _coev
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "realtime: needs the real clock")
-    config.addinivalue_line("markers", "slow: takes some seconds")
-
-
 @pytest.fixture
 def virtual_time():
     """The clock stands still and jumps to the next deadline when all wait."""

@@ -427,7 +427,7 @@ def operation(request, virtual_time):
 
 
 def each(kinds):
-    return pytest.mark.parametrize("operation", kinds, indirect=True, ids=lambda kind: kind.__name__)
+    return pytest.mark.parametrize("operation", kinds, indirect=True, ids=lambda k: k.__name__)
 
 
 class Caller:

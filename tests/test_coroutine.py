@@ -30,7 +30,7 @@ class Recorder:
             self.seen.append(error)
 
 
-# --- spawn ------------------------------------------------------------------------------
+# --- spawn --------------------------------------------------------------------------------
 
 
 def test_spawn_runs_the_function_in_the_next_turn():
@@ -92,7 +92,7 @@ def test_endless_recursion_is_an_error_of_the_coroutine():
     assert coev.spawn(lambda: "fine").result() == "fine"
 
 
-# --- join, result, exception ----------------------------------------------------------------
+# --- join, result, exception --------------------------------------------------------------
 
 
 def test_join_waits_for_the_end(virtual_time):
@@ -171,7 +171,7 @@ def test_join_keeps_the_coroutine_alive_when_it_is_the_last_reference():
     assert box.pop().result() == "kept"
 
 
-# --- names, idents, state -------------------------------------------------------------------
+# --- names, idents, state -----------------------------------------------------------------
 
 
 def test_name_is_made_of_the_ident_and_can_be_set():
@@ -257,7 +257,7 @@ def test_stack_of_the_current_coroutine_ends_here():
     assert coev.main().stack()[-1].name == "test_stack_of_the_current_coroutine_ends_here"
 
 
-# --- throw ---------------------------------------------------------------------------------------
+# --- throw --------------------------------------------------------------------------------
 
 
 def test_throw_is_raised_where_the_coroutine_waits():
@@ -377,7 +377,7 @@ def test_coroutine_may_survive_a_throw():
     assert c.result() == "survived"
 
 
-# --- kill ------------------------------------------------------------------------------------------
+# --- kill ---------------------------------------------------------------------------------
 
 
 def test_coroutine_exit_is_a_system_exit():
@@ -476,7 +476,7 @@ def test_joiner_of_a_killed_joiner_gets_coroutine_exit():
     sleeper.join()
 
 
-# --- unretrieved exceptions ---------------------------------------------------------------------
+# --- unretrieved exceptions ---------------------------------------------------------------
 
 
 def test_exception_nobody_takes_is_reported_once(unraisable):
@@ -537,7 +537,7 @@ def test_report_hook_may_switch(monkeypatch):
     assert told == [KeyError]
 
 
-# --- life --------------------------------------------------------------------------------------------
+# --- life ---------------------------------------------------------------------------------
 
 
 def test_running_coroutine_needs_no_reference():

@@ -30,8 +30,7 @@ def test_switch_passes_values_both_ways():
     assert coev.switch(c, 1) == 2
     assert c.switch(value=5) == 10
     assert coev.switch(c, value="stop") == [1, 5, "stop"]
-    coev.spawn(coev.switch, c)
-    switcher = coev.coroutines()[1]
+    switcher = coev.spawn(coev.switch, c)  # stays suspended: nobody switches back to it
     assert c.result() == "ended"
     switcher.kill()
     switcher.join()
@@ -230,7 +229,7 @@ def test_handled_exception_is_each_coroutines_own():
     c.join()
 
 
-# --- what CPython keeps per thread ------------------------------------------------------------
+# --- what CPython keeps per thread --------------------------------------------------------
 
 
 def test_thread_local_data_is_each_coroutines_own():
@@ -329,7 +328,7 @@ def test_generators_move_between_coroutines():
     assert second.result() is second
 
 
-# --- a slot used again is fresh (the state of its last function is gone) ------------------------
+# --- a slot used again is fresh (the state of its last function is gone) ------------------
 
 
 def run_in_one_slot(*functions):

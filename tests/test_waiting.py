@@ -10,13 +10,14 @@ import threading
 import time
 
 import pytest
+from run_script import check_script
 
 import coev
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
-# --- sleep and yield_now --------------------------------------------------------------------
+# --- sleep and yield_now ------------------------------------------------------------------
 
 
 def test_sleepers_wake_in_the_order_of_their_deadlines(virtual_time):
@@ -111,7 +112,25 @@ def test_busy_coroutines_do_not_starve_timers_and_descriptors(socket_pair):
         w.join()
 
 
-# --- file descriptors -------------------------------------------------------------------------
+def test_descriptor_closed_during_the_wait_ends_it_with_an_error():
+    """coev.monkey knows when a socket is closed."""
+    check_script(
+        """
+        import coev.monkey
+        import coev, errno, os, socket
+
+        near, far = socket.socketpair()
+        reader = coev.spawn(coev.wait_readable, near)
+        stream = coev.spawn(coev.BufferedSocket(far).read_exactly, 1)
+        coev.yield_now()
+        near.close()
+        assert reader.exception(5).errno == errno.EBADF
+        assert isinstance(stream.exception(5), EOFError)
+        """
+    )
+
+
+# --- file descriptors ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("as_number", [True, False])
