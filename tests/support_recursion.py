@@ -267,12 +267,13 @@ def main():
         threading.stack_size(64 * 2**20)
     else:
         import coev.monkey  # noqa: F401
+    seen = []
     for name in names:
         function = deep(name)
         print(name, end=" ", flush=True)
-        seen = []
+        seen.clear()
         for job in [function, lambda: 1]:  # the second one gets the same slot
-            thread = threading.Thread(target=lambda job=job: seen.append(outcome(job)))
+            thread = threading.Thread(target=lambda run=job: seen.append(outcome(run)))
             thread.start()
             thread.join()
         print(*seen, flush=True)

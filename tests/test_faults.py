@@ -586,7 +586,8 @@ def use_local():
     coev.yield_now()
     assert x == local.x
 def use_kill():
-    victims = [coev.spawn(time.sleep, 9), coev.spawn(lock.acquire, timeout=0), coev.spawn(items.get)]
+    victims = [coev.spawn(time.sleep, 9), coev.spawn(lock.acquire, timeout=0)]
+    victims.append(coev.spawn(items.get))
     coev.yield_now()
     for victim in victims:
         victim.kill()
@@ -645,4 +646,5 @@ print("ok")
 )
 def test_mixed_workload_with(flags, env, prologue):
     text = PRELUDE + prologue + "\n" + dedent(WORKLOAD)
-    check_script(text, STRESS_SECONDS, flags=flags, env=env, expect="ok", timeout=60 + STRESS_SECONDS)
+    timeout = 60 + STRESS_SECONDS
+    check_script(text, STRESS_SECONDS, flags=flags, env=env, expect="ok", timeout=timeout)
