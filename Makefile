@@ -92,9 +92,15 @@ sanitize: native-address native-thread native-ucontext native-valgrind  ## Their
 ## Checks
 
 .PHONY: lint
-lint: build native-system  ## Formatters and linters, as pre-commit runs them
+lint: build  ## Formatters and linters, as pre-commit runs them
 	$(tools) -e '.[lint]' --no-build-isolation
 	PATH="$(abspath $(BIN)):$$PATH" .ci/lint
+
+.PHONY: format
+format: build  ## Format all sources
+	$(tools) -e '.[lint]' --no-build-isolation
+	$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
+	git ls-files '*.cpp' '*.h' | xargs $(BIN)/clang-format -i
 
 .PHONY: stubtest
 stubtest: build  ## Compare the type stubs with the module
