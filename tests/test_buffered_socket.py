@@ -107,6 +107,34 @@ def test_end_of_stream(socket_pair):
         stream.read_exactly(1)
 
 
+def test_announced_length_takes_no_memory_before_it_comes(socket_pair):
+    near, far = socket_pair
+    stream = coev.BufferedSocket(near)
+    far.send(b"head")
+
+    def resident_bytes():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    before = resident_bytes()
+    for count in (1 << 30, 1 << 62):
+        with pytest.raises(TimeoutError):
+            stream.read_exactly(count, timeout=1)
+    assert resident_bytes() - before < 64 << 20
+    assert stream.read_exactly(4) == b"head"
+
+
+def test_long_messages_come_whole(socket_pair):
+    near, far = socket_pair
+    stream = coev.BufferedSocket(near, 100)
+    data = os.urandom(1_000_000)
+    writer = coev.BufferedSocket(far)
+    sender = coev.spawn(lambda: (writer.write(data), writer.flush()))
+    assert stream.read_exactly(3) == data[:3]
+    assert stream.read_exactly(len(data) - 3) == data[3:]
+    sender.join()
+
+
 @pytest.mark.parametrize("how", ["timeout", "scope", "throw"])
 @pytest.mark.parametrize("call", ["read_exactly", "read_until"])
 def test_interrupted_read_keeps_its_bytes(socket_pair, how, call):

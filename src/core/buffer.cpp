@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -40,8 +41,10 @@ bool BufferedStream::reserve(std::size_t wanted) noexcept {
 Status BufferedStream::fill(std::size_t wanted, Deadline deadline) noexcept {
   if (unread() >= wanted) return Status::kOk;
   if (fd_ < 0 || read_failed_) return Status::kClosed;
-  if (!reserve(wanted)) return Status::kNoMemory;
   while (unread() < wanted) {
+    // A peer may announce any length: memory follows what has come, not the promise.
+    const std::size_t room = std::max(chunk_bytes_, 2 * unread());
+    if (!reserve(std::min(wanted, room))) return Status::kNoMemory;
     std::size_t count = 0;
     const Status status = io::receive(fd_, buffer_.data() + end_, buffer_.size() - end_, 0, owner_,
                                       deadline, &count);
