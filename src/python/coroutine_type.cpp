@@ -331,33 +331,38 @@ void coroutine_dealloc(PyObject* object) {
 
 PyMethodDef coroutine_methods[] = {
     {"join", as_method(method_join), METH_FASTCALL | METH_KEYWORDS,
-     "join(timeout=None)\n--\n\nWait until the coroutine has finished.\n\n"
+     "join($self, timeout=None)\n--\n\nWait until the coroutine has finished.\n\n"
      "Switches: only if it has not.\n\n"
      ":param timeout: seconds; None waits without limit.\n"
      ":raises TimeoutError: it did not finish in time; it goes on.\n"
      ":raises RuntimeError: a coroutine cannot join itself."},
     {"result", as_method(method_result), METH_FASTCALL | METH_KEYWORDS,
-     "result(timeout=None)\n--\n\nWait for the end and return what the function returned, or "
+     "result($self, timeout=None)\n--\n\n"
+     "Wait for the end and return what the function returned, or "
      "raise what it raised.\n\nSwitches: only if it has not finished.\n\n"
      ":raises TimeoutError: it did not finish in time; it goes on."},
     {"exception", as_method(method_exception), METH_FASTCALL | METH_KEYWORDS,
-     "exception(timeout=None)\n--\n\nWait for the end and return the exception the function "
+     "exception($self, timeout=None)\n--\n\nWait for the end and return the exception the function "
      "raised, or None.\n\nSwitches: only if it has not finished."},
     {"throw", method_throw, METH_O,
-     "throw(exception, /)\n--\n\nRaise *exception* in the coroutine where it waits, or will wait "
+     "throw($self, exception, /)\n--\n\n"
+     "Raise *exception* in the coroutine where it waits, or will wait "
      "next; one that has not started ends with it at once. Thrown into the current coroutine it "
      "is raised here.\n\nSwitches: never.\n\n"
      ":raises RuntimeError: the coroutine has finished."},
     {"kill", method_kill, METH_NOARGS,
-     "kill()\n--\n\nThrow CoroutineExit; a finished coroutine stays as it is.\n\n"
+     "kill($self)\n--\n\nThrow CoroutineExit; a finished coroutine stays as it is.\n\n"
      "Switches: never; join() waits for the end."},
     {"switch", as_method(method_switch), METH_FASTCALL | METH_KEYWORDS,
-     "switch(value=None)\n--\n\nThe same as coev.switch(self, value).\n\nSwitches: always."},
+     "switch($self, value=None)\n--\n\nThe same as coev.switch(self, value).\n\nSwitches: always."},
     {"stack", method_stack, METH_NOARGS,
-     "stack()\n--\n\nWhere the coroutine is: a traceback.StackSummary, oldest call first; empty "
+     "stack($self)\n--\n\n"
+     "Where the coroutine is: a traceback.StackSummary, oldest call first; empty "
      "if it has not started or has finished.\n\nSwitches: never."},
     {"_postpone", method_postpone, METH_O, nullptr},
     {"_withdraw", method_withdraw, METH_O, nullptr},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS,
+     "Coroutine[T], for annotations: its function returns a T."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyGetSetDef coroutine_attributes[] = {

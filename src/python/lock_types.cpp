@@ -147,17 +147,18 @@ PyObject* lock_locked(PyObject* self, PyObject*) {
 }
 
 constexpr const char* kAcquireDoc =
-    "acquire(blocking=True, timeout=-1)\n--\n\nTake the lock; the longest waiter gets it first.\n\n"
+    "acquire($self, blocking=True, timeout=-1)\n--\n\n"
+    "Take the lock; the longest waiter gets it first.\n\n"
     "Switches: only if it is held.\n\n:param timeout: seconds; -1 waits without limit.\n"
     ":returns: whether it was taken.";
 constexpr const char* kReleaseDoc =
-    "release()\n--\n\nGive the lock up, to the longest waiter if there is one.\n\n"
+    "release($self)\n--\n\nGive the lock up, to the longest waiter if there is one.\n\n"
     "Switches: never.\n\n:raises RuntimeError: it is not held.";
 
 PyMethodDef lock_methods[] = {
     {"acquire", as_method(lock_acquire), METH_FASTCALL | METH_KEYWORDS, kAcquireDoc},
     {"release", lock_release, METH_NOARGS, kReleaseDoc},
-    {"locked", lock_locked, METH_NOARGS, "locked()\n--\n\nWhether somebody holds it."},
+    {"locked", lock_locked, METH_NOARGS, "locked($self)\n--\n\nWhether somebody holds it."},
     {"__enter__", lock_enter, METH_NOARGS, nullptr},
     {"__exit__", as_method(lock_exit), METH_FASTCALL, nullptr},
     {nullptr, nullptr, 0, nullptr}};
@@ -194,7 +195,7 @@ PyObject* rlock_locked(PyObject* self, PyObject*) {
 PyMethodDef rlock_methods[] = {
     {"acquire", as_method(rlock_acquire), METH_FASTCALL | METH_KEYWORDS, kAcquireDoc},
     {"release", rlock_release, METH_NOARGS, kReleaseDoc},
-    {"locked", rlock_locked, METH_NOARGS, "locked()\n--\n\nWhether somebody holds it."},
+    {"locked", rlock_locked, METH_NOARGS, "locked($self)\n--\n\nWhether somebody holds it."},
     {"__enter__", rlock_enter, METH_NOARGS, nullptr},
     {"__exit__", as_method(rlock_exit), METH_FASTCALL, nullptr},
     {nullptr, nullptr, 0, nullptr}};
@@ -253,10 +254,10 @@ PyObject* semaphore_value(PyObject* self, void*) {
 
 PyMethodDef semaphore_methods[] = {
     {"acquire", as_method(semaphore_acquire), METH_FASTCALL | METH_KEYWORDS,
-     "acquire(blocking=True, timeout=-1)\n--\n\nTake a permit.\n\n"
+     "acquire($self, blocking=True, timeout=-1)\n--\n\nTake a permit.\n\n"
      "Switches: only if none is left.\n\n:returns: whether one was taken."},
     {"release", as_method(semaphore_release), METH_FASTCALL | METH_KEYWORDS,
-     "release(n=1)\n--\n\nGive *n* permits back, to the longest waiters first.\n\n"
+     "release($self, n=1)\n--\n\nGive *n* permits back, to the longest waiters first.\n\n"
      "Switches: never."},
     {"__enter__", semaphore_enter, METH_NOARGS, nullptr},
     {"__exit__", as_method(semaphore_exit), METH_FASTCALL, nullptr},
@@ -295,11 +296,12 @@ PyObject* event_wait(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
 }
 
 PyMethodDef event_methods[] = {
-    {"set", event_set, METH_NOARGS, "set()\n--\n\nWake every waiter.\n\nSwitches: never."},
-    {"clear", event_clear, METH_NOARGS, "clear()\n--\n\nUnset the flag.\n\nSwitches: never."},
-    {"is_set", event_is_set, METH_NOARGS, "is_set()\n--\n\nWhether the flag is set."},
+    {"set", event_set, METH_NOARGS, "set($self)\n--\n\nWake every waiter.\n\nSwitches: never."},
+    {"clear", event_clear, METH_NOARGS, "clear($self)\n--\n\nUnset the flag.\n\nSwitches: never."},
+    {"is_set", event_is_set, METH_NOARGS, "is_set($self)\n--\n\nWhether the flag is set."},
     {"wait", as_method(event_wait), METH_FASTCALL | METH_KEYWORDS,
-     "wait(timeout=None)\n--\n\nWait until the flag is set.\n\nSwitches: only if it is not.\n\n"
+     "wait($self, timeout=None)\n--\n\n"
+     "Wait until the flag is set.\n\nSwitches: only if it is not.\n\n"
      ":returns: False if the timeout passed first."},
     {nullptr, nullptr, 0, nullptr}};
 
@@ -415,18 +417,20 @@ PyMethodDef condition_methods[] = {
     {"__enter__", condition_enter, METH_NOARGS, nullptr},
     {"__exit__", as_method(condition_exit), METH_FASTCALL, nullptr},
     {"wait", as_method(condition_wait), METH_FASTCALL | METH_KEYWORDS,
-     "wait(timeout=None)\n--\n\nGive the lock up, wait for a notification, and take the lock "
+     "wait($self, timeout=None)\n--\n\n"
+     "Give the lock up, wait for a notification, and take the lock "
      "again. A signal handler that ran meanwhile may end the wait, too.\n\n"
      "Switches: always.\n\n:returns: False if the timeout passed first.\n"
      ":raises RuntimeError: the lock is not held."},
     {"wait_for", as_method(condition_wait_for), METH_FASTCALL | METH_KEYWORDS,
-     "wait_for(predicate, timeout=None)\n--\n\nWait until predicate() is true; it is called with "
+     "wait_for($self, predicate, timeout=None)\n--\n\n"
+     "Wait until predicate() is true; it is called with "
      "the lock held.\n\nSwitches: only if it is not true at once.\n\n"
      ":returns: the last value of predicate()."},
     {"notify", as_method(condition_notify), METH_FASTCALL | METH_KEYWORDS,
-     "notify(n=1)\n--\n\nWake the *n* longest waiters.\n\nSwitches: never."},
+     "notify($self, n=1)\n--\n\nWake the *n* longest waiters.\n\nSwitches: never."},
     {"notify_all", condition_notify_all, METH_NOARGS,
-     "notify_all()\n--\n\nWake every waiter.\n\nSwitches: never."},
+     "notify_all($self)\n--\n\nWake every waiter.\n\nSwitches: never."},
     {nullptr, nullptr, 0, nullptr}};
 
 // --------------------------------------------------------------------------------------

@@ -126,6 +126,11 @@ PyObject* function_make_thread_handle(PyObject*, PyObject* ident) {
   return thread_module::make_running_handle(number);
 }
 
+PyObject* function_watch_release(PyObject*, PyObject* lock) {
+  if (!native_locks::watch_release(lock)) return nullptr;
+  Py_RETURN_NONE;
+}
+
 PyObject* function_in_main_interpreter(PyObject*, PyObject*) {
   return PyBool_FromLong(PyInterpreterState_Get() == PyInterpreterState_Main());
 }
@@ -141,6 +146,7 @@ PyMethodDef module_functions[] = {
      "For tests: the clock stands still, and moves to the next deadline when all wait."},
     {"_now", function_now, METH_NOARGS, "Seconds of coev's clock, real or virtual."},
     {"_make_thread_handle", function_make_thread_handle, METH_O, nullptr},
+    {"_watch_release", function_watch_release, METH_O, nullptr},
     {"_in_main_interpreter", function_in_main_interpreter, METH_NOARGS, nullptr},
     {"_on_main_os_thread", function_on_main_os_thread, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};

@@ -1,6 +1,8 @@
 #include "python/native_locks.h"
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "core/lock.h"
 #include "core/parking_lot.h"
@@ -13,6 +15,9 @@
 
 namespace coev::python::native_locks {
 namespace {
+
+// How often to look whether a native thread has ended, which wakes nobody.
+constexpr std::int64_t kLookIntervalNs = 2'000'000;
 
 thread_state::LockLayout g_layout;
 PyTypeObject* g_lock_type = nullptr;
@@ -72,6 +77,28 @@ AcquireMode parse_native_acquire(const Original& acquire, PyObject* self,
   return mode;
 }
 
+// Locks that CPython itself releases. Few, and kept for good.
+std::vector<PyObject*>& watched_locks() noexcept {
+  static auto* const locks = new std::vector<PyObject*>;
+  return *locks;
+}
+
+bool is_watched(PyObject* lock) noexcept {
+  const std::vector<PyObject*>& locks = watched_locks();
+  return !locks.empty() && std::find(locks.begin(), locks.end(), lock) != locks.end();
+}
+
+Status acquire_watched(Lock& lock, Deadline deadline) noexcept {
+  Scheduler& scheduler = thread_state::scheduler();
+  while (!lock.try_acquire()) {
+    if (deadline.passed()) return Status::kTimedOut;
+    const Deadline look = Deadline::after(kLookIntervalNs);
+    const Status status = scheduler.sleep_until(look.ns() < deadline.ns() ? look : deadline);
+    if (status == Status::kInterrupted) return status;
+  }
+  return Status::kOk;
+}
+
 // --- _thread.lock ---------------------------------------------------------------------
 
 PyObject* lock_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
@@ -91,7 +118,9 @@ PyObject* lock_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t co
   if (!can_block()) return nullptr;
   const Ref keep = Ref::borrow(self);
   thread_state::ensure_scheduler();
-  return finish_acquire(wait([&] { return lock.acquire(deadline); }));
+  const bool watched = is_watched(self);
+  return finish_acquire(wait(
+      [&] { return watched ? acquire_watched(lock, deadline) : lock.acquire(deadline); }));
 }
 
 PyObject* lock_release(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
@@ -362,6 +391,15 @@ bool install() noexcept {
   return retarget_lock(reinterpret_cast<PyObject*>(Py_TYPE(lock.get()))) &&
          retarget_rlock(reinterpret_cast<PyObject*>(Py_TYPE(rlock.get()))) &&
          adopt_held_rlocks(Py_TYPE(rlock.get())) && retarget_queue();
+}
+
+bool watch_release(PyObject* lock) noexcept {
+  if (g_lock_type == nullptr || !Py_IS_TYPE(lock, g_lock_type)) {
+    PyErr_SetString(PyExc_TypeError, "not a _thread.lock");
+    return false;
+  }
+  watched_locks().push_back(Py_NewRef(lock));
+  return true;
 }
 
 void release_if_locked(PyObject* lock) noexcept {

@@ -15,6 +15,10 @@ namespace coev::python::native_locks {
 // nothing is changed.
 [[nodiscard]] bool install() noexcept;
 
+// Makes waiters for a _thread.lock look at it from time to time: the end of a
+// native thread releases it behind our back.
+[[nodiscard]] bool watch_release(PyObject* lock) noexcept;
+
 // Releases a _thread.lock that the end of its thread releases.
 void release_if_locked(PyObject* lock) noexcept;
 

@@ -297,24 +297,29 @@ PyObject* queue_maxsize(PyObject* object, void*) {
 
 PyMethodDef queue_methods[] = {
     {"put", as_method(queue_put), METH_FASTCALL | METH_KEYWORDS,
-     "put(item, block=True, timeout=None)\n--\n\nAdd *item*; the longest waiting get() receives "
+     "put($self, item, block=True, timeout=None)\n--\n\n"
+     "Add *item*; the longest waiting get() receives "
      "it at once.\n\nSwitches: only if the queue is full.\n\n"
      ":raises queue.Full: it is full and *block* is false, or the timeout passed."},
     {"get", as_method(queue_get), METH_FASTCALL | METH_KEYWORDS,
-     "get(block=True, timeout=None)\n--\n\nRemove and return the oldest item.\n\n"
+     "get($self, block=True, timeout=None)\n--\n\nRemove and return the oldest item.\n\n"
      "Switches: only if the queue is empty.\n\n"
      ":raises queue.Empty: it is empty and *block* is false, or the timeout passed."},
-    {"put_nowait", queue_put_nowait, METH_O, "put_nowait(item, /)\n--\n\nput(item, block=False)."},
-    {"get_nowait", queue_get_nowait, METH_NOARGS, "get_nowait()\n--\n\nget(block=False)."},
-    {"qsize", queue_qsize, METH_NOARGS, "qsize()\n--\n\nHow many items are in the queue."},
-    {"empty", queue_empty, METH_NOARGS, "empty()\n--\n\nWhether it is empty."},
-    {"full", queue_full, METH_NOARGS, "full()\n--\n\nWhether it is full."},
+    {"put_nowait", queue_put_nowait, METH_O,
+     "put_nowait($self, item, /)\n--\n\n"
+     "put(item, block=False)."},
+    {"get_nowait", queue_get_nowait, METH_NOARGS, "get_nowait($self)\n--\n\nget(block=False)."},
+    {"qsize", queue_qsize, METH_NOARGS, "qsize($self)\n--\n\nHow many items are in the queue."},
+    {"empty", queue_empty, METH_NOARGS, "empty($self)\n--\n\nWhether it is empty."},
+    {"full", queue_full, METH_NOARGS, "full($self)\n--\n\nWhether it is full."},
     {"task_done", queue_task_done, METH_NOARGS,
-     "task_done()\n--\n\nSay that an item taken earlier has been dealt with.\n\n"
+     "task_done($self)\n--\n\nSay that an item taken earlier has been dealt with.\n\n"
      ":raises ValueError: more often than items were put."},
     {"join", as_method(queue_join), METH_FASTCALL | METH_KEYWORDS,
-     "join(timeout=None)\n--\n\nWait until every item has been dealt with.\n\n"
+     "join($self, timeout=None)\n--\n\nWait until every item has been dealt with.\n\n"
      "Switches: only if one has not.\n\n:raises TimeoutError: the timeout passed first."},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS,
+     "Queue[T], for annotations: its items are of type T."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyGetSetDef queue_attributes[] = {
@@ -382,16 +387,21 @@ Py_ssize_t channel_length(PyObject* object) {
 
 PyMethodDef channel_methods[] = {
     {"send", as_method(channel_send), METH_FASTCALL | METH_KEYWORDS,
-     "send(value, timeout=None)\n--\n\nHand *value* over; with capacity 0 it waits until somebody "
+     "send($self, value, timeout=None)\n--\n\n"
+     "Hand *value* over; with capacity 0 it waits until somebody "
      "has received it.\n\nSwitches: only if nobody waits and there is no room.\n\n"
      ":raises TimeoutError: nobody took it in time; it is not sent.\n"
      ":raises ChannelClosed: the channel is closed."},
     {"receive", as_method(channel_receive), METH_FASTCALL | METH_KEYWORDS,
-     "receive(timeout=None)\n--\n\nReturn the next value.\n\nSwitches: only if there is none.\n\n"
+     "receive($self, timeout=None)\n--\n\n"
+     "Return the next value.\n\nSwitches: only if there is none.\n\n"
      ":raises TimeoutError: none came in time.\n"
      ":raises ChannelClosed: the channel is closed and empty."},
     {"close", channel_close, METH_NOARGS,
-     "close()\n--\n\nEnd the channel; what is in it can still be received.\n\nSwitches: never."},
+     "close($self)\n--\n\n"
+     "End the channel; what is in it can still be received.\n\nSwitches: never."},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS,
+     "Channel[T], for annotations: its values are of type T."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyGetSetDef channel_attributes[] = {

@@ -237,27 +237,30 @@ PyObject* stream_unsent(PyObject* object, void*) {
 
 PyMethodDef stream_methods[] = {
     {"read_some", as_method(stream_read_some), METH_FASTCALL | METH_KEYWORDS,
-     "read_some(n=16384, timeout=None)\n--\n\nReturn 1 to *n* bytes, or b'' at the end of the "
+     "read_some($self, n=16384, timeout=None)\n--\n\n"
+     "Return 1 to *n* bytes, or b'' at the end of the "
      "stream.\n\nSwitches: only if nothing is there yet.\n\n:raises TimeoutError: nothing came."},
     {"read_exactly", as_method(stream_read_exactly), METH_FASTCALL | METH_KEYWORDS,
-     "read_exactly(n, timeout=None)\n--\n\nReturn exactly *n* bytes.\n\n"
+     "read_exactly($self, n, timeout=None)\n--\n\nReturn exactly *n* bytes.\n\n"
      "Switches: only if they are not there yet.\n\n"
      ":raises EOFError: the stream ended first; what came stays readable.\n"
      ":raises TimeoutError: they did not come in time; nothing is lost."},
     {"read_until", as_method(stream_read_until), METH_FASTCALL | METH_KEYWORDS,
-     "read_until(delimiter, limit=65536, timeout=None)\n--\n\nReturn the bytes up to and with "
+     "read_until($self, delimiter, limit=65536, timeout=None)\n--\n\n"
+     "Return the bytes up to and with "
      "*delimiter*.\n\nSwitches: only if it is not there yet.\n\n"
      ":raises ValueError: it is not among the next *limit* bytes.\n"
      ":raises EOFError: the stream ended first; what came stays readable.\n"
      ":raises TimeoutError: it did not come in time; nothing is lost."},
     {"write", as_method(stream_write), METH_FASTCALL | METH_KEYWORDS,
-     "write(data, timeout=None)\n--\n\nCollect *data*; sends when more than the buffer size is "
+     "write($self, data, timeout=None)\n--\n\n"
+     "Collect *data*; sends when more than the buffer size is "
      "collected.\n\nSwitches: only if it sends and the kernel's buffer is full.\n\n"
      ":raises TimeoutError: not all was sent in time; flush() goes on."},
     {"flush", as_method(stream_flush), METH_FASTCALL | METH_KEYWORDS,
-     "flush(timeout=None)\n--\n\nSend what write() has collected.\n\n"
+     "flush($self, timeout=None)\n--\n\nSend what write() has collected.\n\n"
      "Switches: only if the kernel's buffer is full."},
-    {"fileno", stream_fileno, METH_NOARGS, "fileno()\n--\n\nThe file descriptor."},
+    {"fileno", stream_fileno, METH_NOARGS, "fileno($self)\n--\n\nThe file descriptor."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyGetSetDef stream_attributes[] = {

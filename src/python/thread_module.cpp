@@ -228,7 +228,7 @@ PyObject* replaced_stack_size(PyObject* self, PyObject* const* arguments, Py_ssi
   Ref previous = Ref::steal(g_original.stack_size(self, arguments, count));
   if (!previous) return nullptr;
   const Py_ssize_t wanted = count == 0 ? 0 : PyNumber_AsSsize_t(arguments[0], nullptr);
-  Scheduler::set_stack_bytes(wanted == 0 ? StackPool::kDefaultBytes
+  Scheduler::set_stack_bytes(wanted == 0 ? thread_state::default_stack_bytes()
                                          : static_cast<std::size_t>(wanted));
   return previous.release();
 }

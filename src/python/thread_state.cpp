@@ -331,6 +331,16 @@ void place_frames(PyThreadState* state, void* annex) noexcept {
 
 }  // namespace
 
+std::size_t default_stack_bytes() noexcept {
+#if PY_VERSION_HEX < 0x030C0000
+  // 3.11 has one limit for all recursion, 1,000 levels, that cannot be lowered for
+  // C alone; a codec's error handler takes 1,360 bytes a level.
+  return std::size_t{1536} * 1024;
+#else
+  return StackPool::kDefaultBytes;
+#endif
+}
+
 bool initialize() noexcept {
   if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
     PyErr_SetString(PyExc_ImportError, "coev does not support subinterpreters");
@@ -339,6 +349,7 @@ bool initialize() noexcept {
   if (!prepare_version() || !find_gilstate_key()) return false;
   g_interpreter = PyInterpreterState_Get();
   remember_main_state();
+  Scheduler::set_stack_bytes(default_stack_bytes());
   t_on_main = true;
   g_running_on_main.store(PyThreadState_Get());
   pthread_atfork(nullptr, nullptr, after_fork_in_child);

@@ -24,6 +24,10 @@ inline void ensure_scheduler() noexcept { static_cast<void>(scheduler()); }
 // has none. THREAD: any; safe in a signal handler.
 [[nodiscard]] Scheduler* main_scheduler() noexcept;
 
+// What a stack has unless threading.stack_size() says otherwise: enough for the
+// recursion that this version lets happen.
+[[nodiscard]] std::size_t default_stack_bytes() noexcept;
+
 // Hooks of the core.
 bool slot_created(Coroutine& slot) noexcept;
 void switching(Coroutine& from, Coroutine& to) noexcept;
