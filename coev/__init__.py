@@ -16,6 +16,9 @@ import threading as _threading  # before the first coroutine: it ties itself to 
 if _sysconfig.get_config_var("Py_GIL_DISABLED"):
     raise ImportError("coev does not support the free-threaded build of CPython")
 
+if _threading.current_thread() is not _threading.main_thread():
+    raise ImportError("coev must be imported from the main thread first")
+
 from . import _coev
 
 # A subinterpreter gets a copy of a module that the main one has loaded already.

@@ -53,6 +53,13 @@ def _warn_of_native_threads():
         )
 
 
+def _watch_native_threads():
+    """Let join() of a thread that runs already see its end, up to 3.12."""
+    for thread in _threading.enumerate():
+        if thread is not _threading.main_thread() and thread._tstate_lock is not None:
+            _coev._watch_release(thread._tstate_lock)
+
+
 def _convert_handles():
     """From 3.13 on a Thread has a handle: give those not started one of ours."""
     _threading._ThreadHandle = _coev._ThreadHandle
@@ -69,6 +76,8 @@ def _patch():
     _coev._patch()
     if hasattr(_threading, "_ThreadHandle"):
         _convert_handles()
+    else:
+        _watch_native_threads()
     _socket.socket._sendfile_use_sendfile = _give_up_on_sendfile
 
 

@@ -18,7 +18,8 @@ namespace {
 
 struct Originals {
   Original start_new_thread, start_new, start_joinable_thread, get_ident, stack_size, count,
-      make_thread_handle, get_main_thread_ident, shutdown, set_name, sleep, pthread_kill, pthread_getcpuclockid;
+      make_thread_handle, get_main_thread_ident, handle_join, shutdown, set_name, sleep,
+      pthread_kill, pthread_getcpuclockid;
 };
 Originals g_original;
 
@@ -94,6 +95,10 @@ PyObject* handle_method_is_done(PyObject* object, PyObject*) {
 }
 
 PyObject* handle_set_done(PyObject* object, PyObject*) {
+  if (as_handle(object)->ident == 0 && !as_handle(object)->done) {
+    PyErr_SetString(PyExc_RuntimeError, "thread not started");
+    return nullptr;
+  }
   as_handle(object)->done = true;
   as_handle(object)->set_done.set();
   Py_RETURN_NONE;
@@ -126,6 +131,45 @@ PyType_Slot handle_slots[] = {{Py_tp_new, reinterpret_cast<void*>(handle_new)},
                               {0, nullptr}};
 PyType_Spec handle_spec = {"_thread._ThreadHandle", sizeof(HandleObject), 0, Py_TPFLAGS_DEFAULT,
                            handle_slots};
+
+// join() of a native thread's own handle, which would block the OS thread. Its
+// end wakes nobody here, so look from time to time.
+PyObject* replaced_handle_join(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                               PyObject* keywords) {
+  constexpr std::int64_t kLookIntervalNs = 2'000'000;
+  const bool forever = count == 0 || arguments[0] == Py_None;
+  const bool usual = count == 0 || (count == 1 && (forever || PyFloat_Check(arguments[0]) ||
+                                                   PyLong_Check(arguments[0])));
+  if (is_closed() || !usual || keywords != nullptr) {
+    return g_original.handle_join(self, arguments, count, keywords);
+  }
+  std::int64_t ns = -1;
+  const Ref zero = Ref::steal(PyFloat_FromDouble(0.0));
+  if (!zero || (!forever && !parse_seconds(arguments[0], &ns))) return nullptr;
+  PyObject* no_wait[] = {zero.get()};
+  const Deadline deadline = ns < 0 ? Deadline::never() : Deadline::after(ns);
+  Scheduler& scheduler = thread_state::scheduler();
+  for (;;) {
+    const Ref joined = Ref::steal(g_original.handle_join(self, no_wait, 1));
+    const Ref done = joined ? Ref::steal(PyObject_CallMethod(self, "is_done", nullptr)) : Ref();
+    if (!done) return nullptr;
+    if (done.get() == Py_True || deadline.passed()) Py_RETURN_NONE;
+    const Deadline look = Deadline::after(kLookIntervalNs);
+    const Status status = wait([&] {
+      return scheduler.sleep_until(look.ns() < deadline.ns() ? look : deadline);
+    });
+    if (status != Status::kTimedOut) return raise(status);
+  }
+}
+
+bool retarget_native_handle(PyObject* thread_module) noexcept {
+  const Ref type = Ref::steal(PyObject_GetAttrString(thread_module, "_ThreadHandle"));
+  if (!type) {
+    PyErr_Clear();  // before 3.13
+    return true;
+  }
+  return retarget<replaced_handle_join>(type.get(), "join", &g_original.handle_join);
+}
 
 // --- starting ---------------------------------------------------------------------------
 
@@ -323,7 +367,7 @@ bool install() noexcept {
          retarget<replaced_count>(thread.get(), "_count", &o.count) &&
          retarget<replaced_shutdown>(thread.get(), "_shutdown", &o.shutdown) &&
          retarget<replaced_stack_size>(thread.get(), "stack_size", &o.stack_size) &&
-         adopt_stack_size(thread.get()) &&
+         adopt_stack_size(thread.get()) && retarget_native_handle(thread.get()) &&
          retarget<replaced_set_name>(thread.get(), "set_name", &o.set_name) &&
          retarget<replaced_sleep>(time.get(), "sleep", &o.sleep) &&
          retarget<with_os_thread<&Originals::pthread_kill>>(signal.get(), "pthread_kill",
