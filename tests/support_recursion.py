@@ -1,12 +1,14 @@
 """Functions that recurse without end through C, each by another way."""
 
 import ast
+import codecs
 import copy
 import functools
 import io
 import json
 import pickle
 import re
+import struct
 import types
 from collections import OrderedDict, deque
 
@@ -135,6 +137,20 @@ def recurse_json_hook(_=None):
     return json.loads('{"a": 1}', object_hook=recurse_json_hook)
 
 
+def recurse_codec_handler(_=None):
+    codecs.register_error("recurse", recurse_codec_handler)
+    return "\u1234".encode("ascii", "recurse")
+
+
+class Packed:
+    def __index__(self):
+        return recurse_struct_index()
+
+
+def recurse_struct_index():
+    return struct.pack("i", Packed())
+
+
 def recurse_any():
     return any(recurse_any() for _ in (1,))
 
@@ -233,7 +249,8 @@ def nested_ast():
 
 NAMES = [
     "python", "sorted", "sort", "max", "map", "reduce", "compare", "re_sub", "lru_cache", "exec",
-    "json_default", "json_hook", "any", "partial", "repr_list", "repr_dict", "repr_tuple",
+    "json_default", "json_hook", "codec_handler", "struct_index", "any", "partial",
+    "repr_list", "repr_dict", "repr_tuple",
     "repr_deque", "repr_ordered", "repr_namespace", "repr_partial", "repr_class", "json_dumps",
     "json_dumps_dict", "json_loads", "pickle", "pickle_object", "pickle_getstate", "unpickle",
     "deepcopy", "deepcopy_method", "equal_lists", "getattr", "equal", "hash", "less", "getitem",
