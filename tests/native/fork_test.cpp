@@ -8,6 +8,12 @@
 #include "core/lock.h"
 #include "harness.h"
 
+#ifdef COEV_TSAN
+// The children start threads, of which TSan only warns.
+extern "C" const char* __tsan_default_options();
+extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
+#endif
+
 namespace coev {
 namespace {
 

@@ -167,7 +167,7 @@ TYPED_TEST(AnyLock, APendingInterruptDoesNotTakeAHeldLock) {
 }
 
 TYPED_TEST(AnyLock, LocksOfOneBucketDoNotTakeEachOthersWaiters) {
-  auto locks = std::make_unique<std::deque<TypeParam>>(20'000);
+  auto locks = std::make_unique<std::deque<TypeParam>>(200'000);
   TypeParam* first = &(*locks)[0];
   TypeParam* second = nullptr;
   for (std::size_t i = 1; i < locks->size() && second == nullptr; ++i) {
@@ -198,7 +198,7 @@ TYPED_TEST(AnyLock, LocksOfOneBucketDoNotTakeEachOthersWaiters) {
 }
 
 TYPED_TEST(AnyLock, LastReleaseFreesALockWhoseBucketOthersWaitIn) {
-  auto locks = std::make_unique<std::deque<TypeParam>>(20'000);
+  auto locks = std::make_unique<std::deque<TypeParam>>(200'000);
   TypeParam* first = &(*locks)[0];
   TypeParam* second = nullptr;
   for (std::size_t i = 1; i < locks->size() && second == nullptr; ++i) {
@@ -206,6 +206,7 @@ TYPED_TEST(AnyLock, LastReleaseFreesALockWhoseBucketOthersWaitIn) {
       second = &(*locks)[i];
     }
   }
+  ASSERT_NE(second, nullptr);
   ASSERT_TRUE(first->try_acquire());
   Group group;
   group.spawn([&] { EXPECT_EQ(first->acquire(Deadline::never()), Status::kOk); });

@@ -109,6 +109,26 @@ TEST(Scheduler, ReusesSlotsInsteadOfMakingNewOnes) {
   }
 }
 
+TEST(Scheduler, ReusesOnlySlotsOfTheStackSizeAskedForNow) {
+  testing::on_new_thread([] {
+    const std::size_t before = Scheduler::stack_bytes();
+    Group group;
+    const auto spawn_with = [&](std::size_t bytes) {
+      Scheduler::set_stack_bytes(bytes);
+      Coroutine* slot = &group.spawn([] {});
+      EXPECT_GE(slot->stack.bytes, bytes);
+      group.join();
+      return slot;
+    };
+    Coroutine* small = spawn_with(256 * 1024);
+    Coroutine* large = spawn_with(512 * 1024);
+    EXPECT_NE(small, large);
+    EXPECT_EQ(spawn_with(256 * 1024), small);
+    EXPECT_EQ(spawn_with(512 * 1024), large);
+    Scheduler::set_stack_bytes(before);
+  });
+}
+
 TEST(Scheduler, ARefusedSlotLeavesNothingBehind) {
   testing::on_new_thread([] {
     static bool refuse = true;
