@@ -60,6 +60,20 @@ void handle_dealloc(PyObject* object) {
   Py_DECREF(type);
 }
 
+// As parse_seconds(), with the errors of the handles of CPython.
+bool parse_join_timeout(PyObject* timeout, std::int64_t* ns) noexcept {
+  if (!PyFloat_Check(timeout) && !PyIndex_Check(timeout)) {
+    PyErr_Format(PyExc_TypeError, "'%.200s' object cannot be interpreted as an integer",
+                 Py_TYPE(timeout)->tp_name);
+    return false;
+  }
+  if (PyFloat_Check(timeout) && std::isnan(PyFloat_AS_DOUBLE(timeout))) {
+    PyErr_SetString(PyExc_ValueError, "Invalid value NaN (not a number)");
+    return false;
+  }
+  return parse_seconds(timeout, ns);
+}
+
 PyObject* handle_join(PyObject* object, PyObject* const* arguments, Py_ssize_t count,
                       PyObject* keywords) {
   static constexpr const char* kNames[] = {"timeout", nullptr};
@@ -69,7 +83,7 @@ PyObject* handle_join(PyObject* object, PyObject* const* arguments, Py_ssize_t c
   Deadline deadline = Deadline::never();
   if (timeout != nullptr && timeout != Py_None) {
     std::int64_t ns = 0;
-    if (!parse_seconds(timeout, &ns)) return nullptr;
+    if (!parse_join_timeout(timeout, &ns)) return nullptr;
     if (ns >= 0) deadline = Deadline::after(ns);
   }
   if (self->ident == 0 && !self->done) {
@@ -109,7 +123,8 @@ PyObject* handle_ident(PyObject* object, void*) {
 }
 
 PyObject* handle_repr(PyObject* object) {
-  return PyUnicode_FromFormat("<_ThreadHandle object: ident=%lu>", as_handle(object)->ident);
+  return PyUnicode_FromFormat("<%s object: ident=%lu>", Py_TYPE(object)->tp_name,
+                              as_handle(object)->ident);
 }
 
 PyMethodDef handle_methods[] = {
@@ -233,6 +248,7 @@ PyObject* start_joinable_thread(PyObject* module, PyObject* const* arguments, Py
 }
 
 PyObject* replaced_make_thread_handle(PyObject*, PyObject* const* arguments, Py_ssize_t, PyObject*) {
+  if (!PyLong_Check(arguments[0])) return type_error("ident must be an integer");
   const unsigned long ident = PyLong_AsUnsignedLong(arguments[0]);
   if (ident == static_cast<unsigned long>(-1) && PyErr_Occurred()) return nullptr;
   return make_running_handle(ident);
