@@ -11,8 +11,7 @@ import os
 import sys
 from types import ModuleType, TracebackType
 
-import coev.monkey  # first, before the program imports anything
-
+import coev.monkey  # noqa: F401 - before the program imports anything
 
 _kept: list[ModuleType] = []
 

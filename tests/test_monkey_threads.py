@@ -1,7 +1,6 @@
 """Threads that are coroutines behave as threads: threading, _thread, executors, time.sleep()."""
 
 import pytest
-from run_script import check_script, describe, run_script
 from support_monkey import assert_clean_end, assert_same, scenarios
 
 

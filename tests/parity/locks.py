@@ -320,9 +320,7 @@ def event_sets_clears_and_times_out(say):
     event.clear()
     say(event.wait(0.001), error_of(event.wait, "x"))
     woken = []
-    threads = [
-        threading.Thread(target=lambda: (event.wait(), woken.append(1))) for _ in range(10)
-    ]
+    threads = [threading.Thread(target=lambda: (event.wait(), woken.append(1))) for _ in range(10)]
     for thread in threads:
         thread.start()
     event.set()

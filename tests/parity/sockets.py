@@ -56,6 +56,27 @@ def _fill(sock):
         return total
 
 
+def _drain(sock, left):
+    while left > 0:
+        left -= len(sock.recv(1 << 20))
+
+
+def _thrice(function, *args):
+    return [function(*args) for _ in range(3)]
+
+
+def _receive_all(sock, results, name):
+    parts = []
+    while part := sock.recv(100_000):
+        parts.append(part)
+    results[name] = b"".join(parts)
+
+
+def _send_all(sock, data):
+    sock.sendall(data)
+    sock.shutdown(socket.SHUT_WR)
+
+
 def _udp():
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind((LOCALHOST, 0))
@@ -122,15 +143,11 @@ def every_sending_method_waits_for_room(say):
         say(name, error_of(method, a))
         a.settimeout(None)
 
-        def drain(left):
-            while left > 0:
-                left -= len(b.recv(1 << 20))
-
-        thread = _start(drain, full)
+        thread = _start(_drain, b, full)
         say(name, method(a))
         thread.join()
         b.close()
-        say(name, error_of(lambda: [method(a) for _ in range(3)]))
+        say(name, error_of(_thrice, method, a))
         a.close()
         say(name, error_of(method, a))
 
@@ -140,22 +157,15 @@ def large_transfers_go_both_ways_at_once(say):
     for a, b in (socket.socketpair(), _tcp_pair()):
         data = os.urandom(1000) * (size // 1000)
         results = {}
-
-        def receive(sock, name):
-            parts = []
-            while part := sock.recv(100_000):
-                parts.append(part)
-            results[name] = b"".join(parts) == data
-
-        def send(sock):
-            sock.sendall(data)
-            sock.shutdown(socket.SHUT_WR)
-
-        threads = [_start(receive, a, "a"), _start(receive, b, "b"), _start(send, a)]
-        send(b)
+        threads = [
+            _start(_receive_all, a, results, "a"),
+            _start(_receive_all, b, results, "b"),
+            _start(_send_all, a, data),
+        ]
+        _send_all(b, data)
         for thread in threads:
             thread.join()
-        say(sorted(results.items()))
+        say([(name, received == data) for name, received in sorted(results.items())])
         a.close()
         b.close()
 
@@ -226,14 +236,24 @@ def receiving_argument_errors(say):
             say(args, error_of(a.recvfrom, *args))
             if args != (1, 2, 3):
                 say(error_of(a.recvmsg, *args))
-        for args in ((), (b"ro",), (bytearray(2), -1), (bytearray(2), 3), (bytearray(2), "x"), (3,)):
+        for args in (
+            (),
+            (b"ro",),
+            (bytearray(2), -1),
+            (bytearray(2), 3),
+            (bytearray(2), "x"),
+            (3,),
+        ):
             say(args, error_of(a.recv_into, *args), error_of(a.recvfrom_into, *args))
         say(error_of(a.recvmsg_into, 3), error_of(a.recvmsg_into, [b"ro"]))
         say(error_of(a.recv, 1, flags=0), error_of(a.recv_into, bytearray(1), bogus=1))
         say(error_of(a.recv_into, bytearray(1), nbytes=2, flags=0))
         say(error_of(a.recvfrom_into, bytearray(1), buffer=2))
         say(error_of(a.recvfrom_into, bytearray(1), 1, 2, 3), error_of(a.recvmsg, 1, -1))
-        say(error_of(a.recv_into, bytearray(1), 1, "x"), error_of(a.recv_into, bytearray(1), 1, 2**40))
+        say(
+            error_of(a.recv_into, bytearray(1), 1, "x"),
+            error_of(a.recv_into, bytearray(1), 1, 2**40),
+        )
     a.close()
     b.close()
 
@@ -244,7 +264,15 @@ def sending_argument_errors(say):
         a.settimeout(timeout)
         for args in ((), ("text",), (3,), (None,), (b"", "x"), (b"", 1.5), (b"", 1, 2)):
             say(args, error_of(a.send, *args), error_of(a.sendall, *args))
-        for args in ((), (b"x",), ("text", ""), (b"x", 3), (b"x", "y", 3), (b"x", 0, 3), (b"", 0, "", 1)):
+        for args in (
+            (),
+            (b"x",),
+            ("text", ""),
+            (b"x", 3),
+            (b"x", "y", 3),
+            (b"x", 0, 3),
+            (b"", 0, "", 1),
+        ):
             say(args, error_of(a.sendto, *args))
         for args in ((), (3,), (["x"],), ([b"x"], 3), ([b"x"], [], "y"), ([b"x"], [(1,)])):
             say(args, error_of(a.sendmsg, *args))
@@ -424,7 +452,9 @@ def file_descriptors_are_passed(say):
     os.write(fds[0], b"through")
     say(os.read(reader, 100))
     _later(
-        lambda: b.sendmsg([b"m"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", writer))])
+        lambda: b.sendmsg(
+            [b"m"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", writer))]
+        )
     )
     data, ancillary, flags, address = a.recvmsg(10, socket.CMSG_SPACE(4))
     say(data, [(level, kind, len(value)) for level, kind, value in ancillary])
@@ -722,7 +752,7 @@ def many_acceptors_share_a_listener(say):
     clients = [_start(ask, b"q%d" % n) for n in range(20)]
     for thread in clients:
         thread.join()
-    for thread in threads:
+    for _ in threads:
         ask(b"stop")
     for thread in threads:
         thread.join()
