@@ -22,6 +22,7 @@ PyObject* g_due = nullptr;  // list of (handler, signum): to run on the main cor
 std::uint32_t g_due_generation = 0;
 Original g_signal;
 Original g_getsignal;
+Original g_set_wakeup_fd;
 Original g_interrupt_main;
 
 void handle_signal(int number) {
@@ -134,12 +135,23 @@ PyObject* unwrap(PyObject* handler) noexcept {
   return inner;
 }
 
+// False with ValueError set: as a thread, no other coroutine may change how
+// signals are handled.
+bool check_on_main_coroutine(const char* function) noexcept {
+  if (on_main_coroutine()) return true;
+  PyErr_Format(PyExc_ValueError, "%s only works in main thread of the main interpreter", function);
+  return false;
+}
+
+PyObject* replaced_set_wakeup_fd(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                                 PyObject* keywords) {
+  if (!check_on_main_coroutine("set_wakeup_fd")) return nullptr;
+  return g_set_wakeup_fd(self, arguments, count, keywords);
+}
+
 PyObject* replaced_signal(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                           PyObject* keywords) {
-  if (!on_main_coroutine()) {
-    PyErr_SetString(PyExc_ValueError, "signal only works in main thread of the main interpreter");
-    return nullptr;
-  }
+  if (!check_on_main_coroutine("signal")) return nullptr;
   if (count != 2 || keywords != nullptr || !PyCallable_Check(arguments[1])) {
     return unwrap(g_signal(self, arguments, count, keywords));
   }
@@ -208,6 +220,7 @@ bool install() noexcept {
   if (g_due == nullptr || g_relay_type == nullptr || !module || !thread) return false;
   if (!retarget<replaced_signal>(module.get(), "signal", &g_signal) ||
       !retarget<replaced_getsignal>(module.get(), "getsignal", &g_getsignal) ||
+      !retarget<replaced_set_wakeup_fd>(module.get(), "set_wakeup_fd", &g_set_wakeup_fd) ||
       !retarget<replaced_interrupt_main>(thread.get(), "interrupt_main", &g_interrupt_main)) {
     return false;
   }

@@ -511,6 +511,8 @@ def signal_handlers_run_in_the_main_thread(say):
     time.sleep(0.01)
     say(seen)
     _run(lambda: say(error_of(signal.signal, signal.SIGUSR1, old)))
+    _run(lambda: say(error_of(signal.set_wakeup_fd, -1)))
+    say(signal.set_wakeup_fd(-1))
     signal.signal(signal.SIGUSR1, old)
 
 
