@@ -70,6 +70,7 @@ py::object offload_threads(const py::object& threads) {
 
 }  // namespace
 
+// NOLINTNEXTLINE(bugprone-exception-escape): restoring an error throws nothing
 bool add_introspection(PyObject* raw) noexcept {
   try {
     auto module = py::reinterpret_borrow<py::module_>(raw);

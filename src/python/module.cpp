@@ -167,7 +167,7 @@ bool fill(PyObject* module) noexcept {
 }  // namespace
 }  // namespace coev::python
 
-PyMODINIT_FUNC PyInit__coev() {
+PyMODINIT_FUNC PyInit__coev() {  // NOLINT(bugprone-reserved-identifier): CPython's name
   using namespace coev::python;
   if (!thread_state::initialize()) return nullptr;
   Ref module = Ref::steal(PyModule_Create(&definition));
