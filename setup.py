@@ -67,7 +67,9 @@ class BuildExt(build_ext):
 
     def has_libev(self) -> bool:
         command = [*self.compiler.compiler_so, "-E", "-x", "c++", "-"]
-        return subprocess.run(command, input=b"#include <ev.h>", capture_output=True).returncode == 0
+        return (
+            subprocess.run(command, input=b"#include <ev.h>", capture_output=True).returncode == 0
+        )
 
 
 if not sys.platform.startswith("linux"):

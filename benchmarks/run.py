@@ -28,12 +28,8 @@ def _parser() -> argparse.ArgumentParser:
         help=f"run just this one; may be repeated; one of: {', '.join(names)}",
     )
     parser.add_argument("--full", action="store_true", help="run the large ones too")
-    parser.add_argument(
-        "--quick", action="store_true", help="two short repeats; proves nothing"
-    )
-    parser.add_argument(
-        "--repeat", type=int, metavar="N", help="repeats of each variant (5)"
-    )
+    parser.add_argument("--quick", action="store_true", help="two short repeats; proves nothing")
+    parser.add_argument("--repeat", type=int, metavar="N", help="repeats of each variant (5)")
     parser.add_argument(
         "--python",
         default=sys.executable,

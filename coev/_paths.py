@@ -3,6 +3,6 @@
 import os
 
 
-def get_include():
+def get_include() -> str:
     """Return the folder that holds ``coev/coev.h``, for a compiler's ``-I``."""
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), "include")

@@ -35,8 +35,21 @@ OTHER_FILES = 64
 # More would mean that connections are still served by native threads.
 MOST_COEV_OS_THREADS = 32
 
-HEADS = ["mode", "asked", "held", "OS threads", "requests/s", "user us", "sys us",
-         "KiB/conn", "peak MiB", "p50 ms", "p99 ms", "lost", "wrong"]
+HEADS = [
+    "mode",
+    "asked",
+    "held",
+    "OS threads",
+    "requests/s",
+    "user us",
+    "sys us",
+    "KiB/conn",
+    "peak MiB",
+    "p50 ms",
+    "p99 ms",
+    "lost",
+    "wrong",
+]
 LEGEND = """\
 requests/s and latency are those of server and load generator together: every
 connection sends its next line when it has the reply to the last, so the more
@@ -48,23 +61,55 @@ for a socket or a thread); OS threads: with all connections open."""
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Compare native threads and coev with the same unmodified programs.")
+        description="Compare native threads and coev with the same unmodified programs."
+    )
     sizes = parser.add_mutually_exclusive_group()
-    sizes.add_argument("--sizes", type=parse_sizes, default=DEFAULT_SIZES, metavar="N,N,...",
-                       help="numbers of connections, one run each (default: 100,1000,10000)")
+    sizes.add_argument(
+        "--sizes",
+        type=parse_sizes,
+        default=DEFAULT_SIZES,
+        metavar="N,N,...",
+        help="numbers of connections, one run each (default: 100,1000,10000)",
+    )
     sizes.add_argument("--connections", type=positive, metavar="N", help="this size only")
-    parser.add_argument("--modes", type=parse_modes, default=list(PYTHON),
-                        metavar="MODE,...", help="of native and coev (default: both)")
-    parser.add_argument("--requests", type=positive, default=100_000,
-                        help="requests a run, all connections together (default: 100000)")
-    parser.add_argument("--seconds", type=float, default=10.0,
-                        help="send no more requests in a run after this long (default: 10)")
-    parser.add_argument("--hold", type=float, default=1.0, metavar="SECONDS",
-                        help="hold all connections, silent, before the requests (default: 1)")
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS",
-                        help="give a run up after this long (default: 60)")
-    parser.add_argument("--load-mode", choices=list(PYTHON),
-                        help="mode of the load generator (default: that of the server)")
+    parser.add_argument(
+        "--modes",
+        type=parse_modes,
+        default=list(PYTHON),
+        metavar="MODE,...",
+        help="of native and coev (default: both)",
+    )
+    parser.add_argument(
+        "--requests",
+        type=positive,
+        default=100_000,
+        help="requests a run, all connections together (default: 100000)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=10.0,
+        help="send no more requests in a run after this long (default: 10)",
+    )
+    parser.add_argument(
+        "--hold",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="hold all connections, silent, before the requests (default: 1)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="give a run up after this long (default: 60)",
+    )
+    parser.add_argument(
+        "--load-mode",
+        choices=list(PYTHON),
+        help="mode of the load generator (default: that of the server)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     return parser.parse_args()
 
@@ -101,8 +146,10 @@ def choose_sizes(arguments: argparse.Namespace, progress: Progress) -> list[int]
     progress.say(f"open files: this process and its children may have {fd_limit:,} each")
     sizes = affordable_sizes(asked, fd_limit)
     if sizes != asked:
-        progress.say(f"that is enough for {fd_limit - OTHER_FILES:,} connections, "
-                     f"not for {max(asked):,}: going on with what there is")
+        progress.say(
+            f"that is enough for {fd_limit - OTHER_FILES:,} connections, "
+            f"not for {max(asked):,}: going on with what there is"
+        )
     return sizes
 
 
@@ -135,8 +182,9 @@ def failures(result: Result) -> list[str]:
         found.append(f"{number(result.lost)} replies lost, {number(result.wrong)} wrong")
     if result.mode == "coev":
         if result.connections_held < result.connections_asked:
-            found.append(f"held {result.connections_held:,} connections, "
-                         f"not {result.connections_asked:,}")
+            found.append(
+                f"held {result.connections_held:,} connections, not {result.connections_asked:,}"
+            )
         if (result.os_threads or 0) > MOST_COEV_OS_THREADS:
             found.append(f"the server has {result.os_threads:,} OS threads")
         found += result.notes
@@ -202,9 +250,7 @@ def run_all(arguments: argparse.Namespace, progress: Progress) -> list[Result]:
         load_mode=arguments.load_mode,
     )
     return [
-        Run(mode, size, settings, progress).measure()
-        for size in sizes
-        for mode in arguments.modes
+        Run(mode, size, settings, progress).measure() for size in sizes for mode in arguments.modes
     ]
 
 
@@ -213,8 +259,10 @@ def main() -> int:
     progress = Progress()
     progress.say(f"Python {platform.python_version()}, Linux {platform.release()}")
     if "coev" in (*arguments.modes, arguments.load_mode) and (reason := why_no_coev()):
-        print(f"demo: coev cannot be imported ({reason}); install it first, "
-              f"or choose --modes native", file=sys.stderr)
+        print(
+            f"demo: coev cannot be imported ({reason}); install it first, or choose --modes native",
+            file=sys.stderr,
+        )
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

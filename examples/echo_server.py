@@ -185,8 +185,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 lets the system choose")
     parser.add_argument("--backlog", type=int, default=4096)
-    parser.add_argument("--lifetime", type=int, default=0, metavar="SECONDS",
-                        help="stop after this long (default: run until a signal)")
+    parser.add_argument(
+        "--lifetime",
+        type=int,
+        default=0,
+        metavar="SECONDS",
+        help="stop after this long (default: run until a signal)",
+    )
     return parser.parse_args()
 
 

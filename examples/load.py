@@ -257,8 +257,14 @@ class Load:
     def _say(self, phase: str) -> None:
         self._said = time.perf_counter()
         connected = sum(c.was_held and c.state is not State.FAILED for c in self._clients)
-        say({"phase": phase, "connected": connected, "requests": self._requests(),
-             "elapsed_s": round(self._said - self._began, 3)})
+        say(
+            {
+                "phase": phase,
+                "connected": connected,
+                "requests": self._requests(),
+                "elapsed_s": round(self._said - self._began, 3),
+            }
+        )
 
     def _report(self, held: int) -> dict[str, object]:
         latencies_s = sorted(s for client in self._clients for s in client.latencies_s)
@@ -297,22 +303,43 @@ def say(what: dict[str, object]) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Load generator for echo_server.py, a thread per connection.")
+        description="Load generator for echo_server.py, a thread per connection."
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--connections", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=100, help="requests per connection")
-    parser.add_argument("--seconds", type=float, default=float("inf"),
-                        help="begin no request after this long, whatever --rounds says")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=float("inf"),
+        help="begin no request after this long, whatever --rounds says",
+    )
     parser.add_argument("--line-bytes", type=int, default=64)
-    parser.add_argument("--think", type=float, default=0.0, metavar="SECONDS",
-                        help="mean pause of a connection before each request")
-    parser.add_argument("--hold", type=float, default=0.0, metavar="SECONDS",
-                        help="keep all connections open and silent this long first")
-    parser.add_argument("--opening", type=int, default=256,
-                        help="connections in the making at one time")
-    parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS",
-                        help="give a reply up as lost when nothing has moved for so long")
+    parser.add_argument(
+        "--think",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="mean pause of a connection before each request",
+    )
+    parser.add_argument(
+        "--hold",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="keep all connections open and silent this long first",
+    )
+    parser.add_argument(
+        "--opening", type=int, default=256, help="connections in the making at one time"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="give a reply up as lost when nothing has moved for so long",
+    )
     return parser.parse_args()
 
 

@@ -220,8 +220,8 @@ def deep(name):
         "property": lambda: lambda: Property().value,
         "cached_property": lambda: lambda: Property().cached,
         "generator": lambda: lambda: list(recurse_generator()),
-        "ast": lambda: lambda: compile(
-            ast.Expression(ast.fix_missing_locations(nested_ast())), "deep", "eval"
+        "ast": lambda: (
+            lambda: compile(ast.Expression(ast.fix_missing_locations(nested_ast())), "deep", "eval")
         ),
         "attribute_chain": lambda: functools.partial(compile, "a" + ".b" * 20_000, "deep", "eval"),
         "sum_chain": lambda: functools.partial(compile, "1" + "+a" * 20_000, "deep", "eval"),

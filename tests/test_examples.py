@@ -132,8 +132,21 @@ def answer_clients(listener: socket.socket, answer: Answer) -> None:
 
 
 def load_report(mode: str, port: int, *options: str) -> tuple[int, dict[str, Any]]:
-    done = run([*PYTHON[mode], str(LOAD), "--port", str(port), "--connections", "1",
-                "--rounds", "5", "--timeout", "1", *options])
+    done = run(
+        [
+            *PYTHON[mode],
+            str(LOAD),
+            "--port",
+            str(port),
+            "--connections",
+            "1",
+            "--rounds",
+            "5",
+            "--timeout",
+            "1",
+            *options,
+        ]
+    )
     assert done.stderr == ""
     return done.returncode, json.loads(done.stdout.splitlines()[-1])
 
@@ -154,8 +167,22 @@ def test_program_is_a_plain_threaded_one(program: Path) -> None:
 
 def test_demo_holds_all_connections_and_loses_no_reply(mode: str, tmp_path: Path) -> None:
     file = tmp_path / "results.json"
-    done = run([sys.executable, str(DEMO), "--modes", mode, "--sizes", "10,50",
-                "--requests", "500", "--hold", "0.1", "--json", str(file)])
+    done = run(
+        [
+            sys.executable,
+            str(DEMO),
+            "--modes",
+            mode,
+            "--sizes",
+            "10,50",
+            "--requests",
+            "500",
+            "--hold",
+            "0.1",
+            "--json",
+            str(file),
+        ]
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     small, large = json.loads(file.read_text())
     assert (small["connections_held"], large["connections_held"]) == (10, 50)
@@ -171,8 +198,22 @@ def test_demo_holds_all_connections_and_loses_no_reply(mode: str, tmp_path: Path
 
 def test_demo_counts_the_os_threads_of_the_server(mode: str, tmp_path: Path) -> None:
     file = tmp_path / "results.json"
-    done = run([sys.executable, str(DEMO), "--modes", mode, "--connections", "50",
-                "--requests", "50", "--hold", "0.1", "--json", str(file)])
+    done = run(
+        [
+            sys.executable,
+            str(DEMO),
+            "--modes",
+            mode,
+            "--connections",
+            "50",
+            "--requests",
+            "50",
+            "--hold",
+            "0.1",
+            "--json",
+            str(file),
+        ]
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     [result] = json.loads(file.read_text())
     if mode == "native":
@@ -196,9 +237,25 @@ def test_demo_fails_if_coev_holds_too_few_but_not_if_native_threads_do() -> None
 def test_demo_notes_that_native_threads_ran_out_and_goes_on(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     # Enough address space for the programs, but not for 300 stacks of 8 MiB.
-    done = run(limited("-s 8192 && ulimit -v 1500000", [
-        sys.executable, str(DEMO), "--modes", "native", "--connections", "300",
-        "--requests", "600", "--hold", "0.1", "--json", str(file)]))
+    done = run(
+        limited(
+            "-s 8192 && ulimit -v 1500000",
+            [
+                sys.executable,
+                str(DEMO),
+                "--modes",
+                "native",
+                "--connections",
+                "300",
+                "--requests",
+                "600",
+                "--hold",
+                "0.1",
+                "--json",
+                str(file),
+            ],
+        )
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     [result] = json.loads(file.read_text())
     assert 0 < result["connections_held"] < 300
@@ -208,8 +265,20 @@ def test_demo_notes_that_native_threads_ran_out_and_goes_on(tmp_path: Path) -> N
 
 
 def test_demo_fails_if_no_run_came_to_a_result() -> None:
-    done = run([sys.executable, str(DEMO), "--modes", "native", "--connections", "5",
-                "--hold", "30", "--timeout", "1"])
+    done = run(
+        [
+            sys.executable,
+            str(DEMO),
+            "--modes",
+            "native",
+            "--connections",
+            "5",
+            "--hold",
+            "30",
+            "--timeout",
+            "1",
+        ]
+    )
     assert done.returncode == 1
     assert "note: native, 5 connections: no result in 1 s: holding" in done.stdout
 
@@ -224,16 +293,24 @@ def test_demo_cuts_sizes_down_to_the_limit_on_open_files() -> None:
 
 
 def demo_failures(mode: str, **fields: int) -> list[str]:
-    code = ("import demo; from measuring.run import Result; import json; "
-            f"print(json.dumps(demo.failures(Result({mode!r}, 1, **{fields!r}))))")
+    code = (
+        "import demo; from measuring.run import Result; import json; "
+        f"print(json.dumps(demo.failures(Result({mode!r}, 1, **{fields!r}))))"
+    )
     found: list[str] = json.loads(run_in_examples(code))
     return found
 
 
 def run_in_examples(code: str) -> str:
     """Run *code* where the demo's modules are found: they are not a package."""
-    done = subprocess.run([sys.executable, "-c", code], cwd=EXAMPLES, text=True,
-                          capture_output=True, timeout=TIMEOUT_S, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=EXAMPLES,
+        text=True,
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=True,
+    )
     return done.stdout.strip()
 
 
@@ -282,8 +359,9 @@ def test_load_reports_every_connection_and_request(mode: str) -> None:
 
 def test_load_begins_no_request_after_the_given_seconds(mode: str) -> None:
     with echo_server(mode) as server:
-        status, report = load_report(mode, server.port, "--rounds", "1000000000",
-                                     "--seconds", "0.3", "--think", "0.01")
+        status, report = load_report(
+            mode, server.port, "--rounds", "1000000000", "--seconds", "0.3", "--think", "0.01"
+        )
     assert status == 0
     assert report["elapsed_s"] < 5
     assert report["lost"] == 0

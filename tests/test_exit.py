@@ -300,7 +300,11 @@ FINALIZERS = {
 
 def test_finalizers_at_the_very_end_neither_hang_nor_crash():
     # One process for each: what one does must not hide what the next would.
-    template = PATCH + "import coev\n" + PRELUDE + dedent("""
+    template = (
+        PATCH
+        + "import coev\n"
+        + PRELUDE
+        + dedent("""
     import gc
     signal.signal(signal.SIGALRM, lambda *a: None)
     local, event, items, held = threading.local(), threading.Event(), queue.SimpleQueue(), None
@@ -328,6 +332,7 @@ def test_finalizers_at_the_very_end_neither_hang_nor_crash():
     sys.noisy = Noisy()  # later than any module's globals
     threading.noisy = Noisy()
     """)
+    )
     children = {}
     for name, body in FINALIZERS.items():
         text = template.replace("{body}", "\n".join("    " + b for b in body.split("\n")))
@@ -423,7 +428,8 @@ def test_second_interrupt_during_shutdown_ends_the_program():
 
 
 def test_exit_inside_a_ctypes_callback_on_a_coroutine_stack():
-    check("""
+    check(
+        """
     import ctypes
     def work():
         @ctypes.CFUNCTYPE(None)
@@ -434,7 +440,9 @@ def test_exit_inside_a_ctypes_callback_on_a_coroutine_stack():
     coev.spawn(work)
     time.sleep(0.001)
     sys.unraisablehook = lambda unraisable: print(unraisable.exc_type.__name__)
-    """, expect="CoroutineExit")
+    """,
+        expect="CoroutineExit",
+    )
 
 
 def test_generators_suspended_in_killed_coroutines_are_closed():

@@ -1,6 +1,6 @@
 """The layers: what each folder may include or import, read from the sources.
 
-    src/core  <-  src/python  <-  coev/
+src/core  <-  src/python  <-  coev/
 """
 
 import ast

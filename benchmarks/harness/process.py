@@ -37,13 +37,11 @@ class Child:
     A context manager: on leaving, the whole process group is killed.
     """
 
-    def __init__(
-        self, command: Sequence[str], *, core: int | None, timeout: float
-    ) -> None:
+    def __init__(self, command: Sequence[str], *, core: int | None, timeout: float) -> None:
         self._name = " ".join(os.path.basename(word) for word in command[:4])
         self._deadline = time.monotonic() + timeout
         self._pending = b""
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
+        self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -22,17 +22,11 @@ def _progress(text: str) -> None:
 
 def _missing(benchmark: Benchmark, variant: Variant, settings: Settings) -> str:
     programs = [name for name in benchmark.programs if shutil.which(name) is None]
-    modules = [
-        name
-        for name in variant.modules
-        if module_version(settings.python, name) is None
-    ]
+    modules = [name for name in variant.modules if module_version(settings.python, name) is None]
     return ", ".join(programs + modules)
 
 
-def _run_once(
-    outcome: Outcome, variant: Variant, settings: Settings, repeat: int
-) -> None:
+def _run_once(outcome: Outcome, variant: Variant, settings: Settings, repeat: int) -> None:
     name, label = outcome.benchmark.name, variant.label
     began = time.monotonic()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.benchmark import Benchmark
+
 from suite import (
     crowd,
     echo,

@@ -57,9 +57,7 @@ def _echo(connections: int, *, only_when_full: bool) -> Benchmark:
         measure_s = 1.0 if settings.quick else 4.0
         with (
             start_server(variant, settings) as server,
-            start_load(
-                server, connections, warm_up_s=warm_up_s, measure_s=measure_s
-            ) as load,
+            start_load(server, connections, warm_up_s=warm_up_s, measure_s=measure_s) as load,
         ):
             metrics = load.read_metrics()
             load.finish()

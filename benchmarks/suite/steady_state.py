@@ -17,9 +17,7 @@ _LIMITS = {"calls": 0, "mapped": 0, "blocks": _CYCLES / 1000}
 
 def _trial(variant: Variant, settings: Settings) -> Metrics:
     command = command_of(variant, settings, settings.scaled(_CYCLES))
-    calls, metrics = strace.calls_between_marks(
-        command, _MEMORY_CALLS, _MARK, core=measured_core()
-    )
+    calls, metrics = strace.calls_between_marks(command, _MEMORY_CALLS, _MARK, core=measured_core())
     return {"calls": sum(calls.values()), **metrics}
 
 

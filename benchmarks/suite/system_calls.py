@@ -9,6 +9,7 @@ from __future__ import annotations
 from harness import strace
 from harness.benchmark import Bar, Benchmark, Metrics, Variant
 from harness.settings import Settings
+
 from suite.echo import SERVERS, start_load, start_server
 
 _CONNECTIONS = 100
@@ -26,19 +27,14 @@ def _trial(variant: Variant, settings: Settings) -> Metrics:
     calls = strace.Calls()
     with (
         start_server(variant, settings) as server,
-        start_load(
-            server, _CONNECTIONS, warm_up_s=0.5, measure_s=60.0, requests=requests
-        ) as load,
+        start_load(server, _CONNECTIONS, warm_up_s=0.5, measure_s=60.0, requests=requests) as load,
     ):
         load.wait_until_ready()
         with strace.counting(server.pid, calls):
             load.write_line()
             load.read_metrics()
         load.finish()
-    counted = {
-        kind: sum(calls.pop(name, 0) for name in names)
-        for kind, names in _KINDS.items()
-    }
+    counted = {kind: sum(calls.pop(name, 0) for name in names) for kind, names in _KINDS.items()}
     counted["other"] = sum(calls.values())
     counted["all"] = sum(counted.values())
     return {kind: count / requests for kind, count in counted.items()}

@@ -21,7 +21,7 @@ class Child:
     """
 
     def __init__(self, command: list[str], core: int | None = None) -> None:
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._stderr = tempfile.TemporaryFile()
         self._process = _start_on_core(command, core, self._stderr.fileno())
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -85,19 +85,32 @@ class Run:
 
     def _server_command(self) -> list[str]:
         lifetime_s = self._settings.timeout_s + 2 * STOP_TIMEOUT_S
-        return [*PYTHON[self._mode], str(EXAMPLES / "echo_server.py"),
-                "--lifetime", str(int(lifetime_s))]
+        return [
+            *PYTHON[self._mode],
+            str(EXAMPLES / "echo_server.py"),
+            "--lifetime",
+            str(int(lifetime_s)),
+        ]
 
     def _load_command(self, port: int) -> list[str]:
         settings = self._settings
         rounds = max(1, -(-settings.requests // self._connections))
-        return [*PYTHON[settings.load_mode or self._mode], str(EXAMPLES / "load.py"),
-                "--port", str(port),
-                "--connections", str(self._connections),
-                "--rounds", str(rounds),
-                "--seconds", str(settings.seconds),
-                "--hold", str(settings.hold_s),
-                "--timeout", str(settings.timeout_s / 2)]
+        return [
+            *PYTHON[settings.load_mode or self._mode],
+            str(EXAMPLES / "load.py"),
+            "--port",
+            str(port),
+            "--connections",
+            str(self._connections),
+            "--rounds",
+            str(rounds),
+            "--seconds",
+            str(settings.seconds),
+            "--hold",
+            str(settings.hold_s),
+            "--timeout",
+            str(settings.timeout_s / 2),
+        ]
 
     def _left_s(self) -> float:
         return self._began + self._settings.timeout_s - time.monotonic()
@@ -144,11 +157,14 @@ class Run:
         self._progress.show(
             f"{self._mode}, {self._connections:,} connections, {event['phase']}",
             f"{event['connected']:,} open, {event['requests']:,} requests done, "
-            f"{time.monotonic() - self._began:.1f} s")
+            f"{time.monotonic() - self._began:.1f} s",
+        )
 
     def _overdue(self, event: dict[str, Any]) -> str:
-        return (f"no result in {self._settings.timeout_s:.0f} s: {event['phase']}, "
-                f"{event['connected']:,} connections, {event['requests']:,} requests")
+        return (
+            f"no result in {self._settings.timeout_s:.0f} s: {event['phase']}, "
+            f"{event['connected']:,} connections, {event['requests']:,} requests"
+        )
 
     def _take_holding(self, connected: int, sockets: int) -> None:
         """What the server has while all connections are open and silent."""
@@ -163,8 +179,14 @@ class Run:
 
     def _take_report(self, report: dict[str, Any]) -> None:
         result = self._result
-        for name in ("requests", "lost", "wrong", "requests_per_s",
-                     "latency_p50_ms", "latency_p99_ms"):
+        for name in (
+            "requests",
+            "lost",
+            "wrong",
+            "requests_per_s",
+            "latency_p50_ms",
+            "latency_p99_ms",
+        ):
             setattr(result, name, report[name])
         result.notes += [f"{count:,} x {error}" for error, count in report["errors"].items()]
         began, ended = self._samples["requests"], self._samples["closing"]

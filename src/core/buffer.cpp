@@ -46,8 +46,8 @@ Status BufferedStream::fill(std::size_t wanted, Deadline deadline) noexcept {
     const std::size_t room = std::max(chunk_bytes_, 2 * unread());
     if (!reserve(std::min(wanted, room))) return Status::kNoMemory;
     std::size_t count = 0;
-    const Status status = io::receive(fd_, buffer_.data() + end_, buffer_.size() - end_, 0, owner_,
-                                      deadline, &count);
+    const Status status =
+        io::receive(fd_, buffer_.data() + end_, buffer_.size() - end_, 0, owner_, deadline, &count);
     read_failed_ = breaks(status);
     if (status != Status::kOk) return status;
     if (count == 0) return Status::kEndOfStream;

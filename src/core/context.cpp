@@ -9,8 +9,7 @@ namespace coev {
 namespace {
 
 // makecontext passes ints only: two pointers travel as four halves.
-void enter(unsigned entry_high, unsigned entry_low, unsigned argument_high,
-           unsigned argument_low) {
+void enter(unsigned entry_high, unsigned entry_low, unsigned argument_high, unsigned argument_low) {
   const auto join = [](unsigned high, unsigned low) {
     return (std::uintptr_t{high} << 16 << 16) | low;
   };
@@ -25,7 +24,9 @@ void Context::prepare(void* low, std::size_t bytes, Entry entry, void* argument)
   saved_.uc_stack.ss_sp = low;
   saved_.uc_stack.ss_size = bytes;
   saved_.uc_link = nullptr;
-  const auto high_half = [](std::uintptr_t word) { return static_cast<unsigned>(word >> 16 >> 16); };
+  const auto high_half = [](std::uintptr_t word) {
+    return static_cast<unsigned>(word >> 16 >> 16);
+  };
   const auto low_half = [](std::uintptr_t word) { return static_cast<unsigned>(word); };
   const auto e = reinterpret_cast<std::uintptr_t>(entry);
   const auto a = reinterpret_cast<std::uintptr_t>(argument);

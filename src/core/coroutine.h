@@ -76,22 +76,22 @@ struct Coroutine : ListLink {
   WakeMessage wake;                // posts it home from another OS thread
   Entry entry = nullptr;
   void* argument = nullptr;
-  void* thread_state = nullptr;    // the binding's; made once a slot
-  void* owner = nullptr;           // the binding's object for the running function
-  std::uint64_t id = 0;            // 0: runs nothing
-  unsigned wait_events = 0;        // while parked on an fd: the events waited for
+  void* thread_state = nullptr;  // the binding's; made once a slot
+  void* owner = nullptr;         // the binding's object for the running function
+  std::uint64_t id = 0;          // 0: runs nothing
+  unsigned wait_events = 0;      // while parked on an fd: the events waited for
   CoroutineState state = CoroutineState::kFinished;
   Status wake_status = Status::kOk;
   bool interrupt_pending = false;  // consumed by the interrupted operation's caller
   bool permit = false;             // an unpark that came before its park
   std::uint32_t generation = fork_generation::current.load(std::memory_order_relaxed);
-  Stack stack;                     // empty for the OS thread's own stack
-  void* annex = nullptr;           // kAnnexBytes; nullptr on the OS thread's own stack
+  Stack stack;            // empty for the OS thread's own stack
+  void* annex = nullptr;  // kAnnexBytes; nullptr on the OS thread's own stack
   LocalStorage locals;
   ExceptionGlobals exception_globals{};
   sanitizer::Fiber fiber;
   Coroutine* chain_next = nullptr;  // the slot pool's list; or, claimed, the waker's
-  Coroutine* all_next = nullptr;   // the scheduler's list of every slot it made
+  Coroutine* all_next = nullptr;    // the scheduler's list of every slot it made
 };
 
 }  // namespace coev

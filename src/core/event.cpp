@@ -83,8 +83,6 @@ std::int64_t Semaphore::permits() noexcept {
   return permits;
 }
 
-std::size_t Condition::notify(std::size_t count) noexcept {
-  return wake_longest(waiters_, count);
-}
+std::size_t Condition::notify(std::size_t count) noexcept { return wake_longest(waiters_, count); }
 
 }  // namespace coev

@@ -42,9 +42,8 @@ Status receive(int fd, void* buffer, std::size_t bytes, int flags, const void* o
   } else if (const Status status = scheduler.spend_quota(); status != Status::kOk) {
     return status;
   }
-  const Status status =
-      until_done(scheduler, fd, kReadable, owner, deadline, count,
-                 [=] { return ::recv(fd, buffer, bytes, flags | MSG_DONTWAIT); });
+  const Status status = until_done(scheduler, fd, kReadable, owner, deadline, count,
+                                   [=] { return ::recv(fd, buffer, bytes, flags | MSG_DONTWAIT); });
   if (status == Status::kOk && flags == 0 && *count < bytes) readiness.set_drained(fd, owner);
   return status;
 }

@@ -169,7 +169,7 @@ struct Pool {
     return false;
   }
 
-  std::size_t read(std::size_t Pool::* number) noexcept {
+  std::size_t read(std::size_t Pool::*number) noexcept {
     pthread_mutex_lock(&mutex);
     const std::size_t value = this->*number;
     pthread_mutex_unlock(&mutex);

@@ -11,7 +11,6 @@
 #include "core/status.h"
 #include "core/time.h"
 
-
 namespace coev::offload {
 
 // A job lives on the heap and is shared by its caller and the pool: whoever is

@@ -6,8 +6,8 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #define COEV_ASAN 1
-#include <sanitizer/common_interface_defs.h>
 #include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
 #include <sanitizer/lsan_interface.h>
 #endif
 #if defined(__SANITIZE_THREAD__)
@@ -66,7 +66,8 @@ inline void destroy([[maybe_unused]] Fiber& fiber) noexcept {
 }
 
 // What is reachable only from a stack is not leaked.
-inline void add_roots([[maybe_unused]] const void* low, [[maybe_unused]] std::size_t bytes) noexcept {
+inline void add_roots([[maybe_unused]] const void* low,
+                      [[maybe_unused]] std::size_t bytes) noexcept {
 #ifdef COEV_ASAN
   __lsan_register_root_region(low, bytes);
 #endif

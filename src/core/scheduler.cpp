@@ -49,7 +49,8 @@ std::size_t Scheduler::count() noexcept { return Registry::instance().size(); }
 Scheduler* Scheduler::find() noexcept { return t_scheduler; }
 
 Scheduler& Scheduler::get() noexcept {
-  if (t_scheduler != nullptr) [[likely]] return *t_scheduler;
+  if (t_scheduler != nullptr) [[likely]]
+    return *t_scheduler;
   static const int installed = pthread_atfork(nullptr, nullptr, after_fork_in_child);
   static_cast<void>(installed);
   t_scheduler = new Scheduler;
@@ -104,8 +105,8 @@ Coroutine* Scheduler::make_slot(std::size_t bytes) noexcept {
   if (stack.low == nullptr) return nullptr;
   constexpr std::size_t kAlignment = 64;
   char* annex = stack.top() - Coroutine::kAnnexBytes;
-  const auto place = (reinterpret_cast<std::uintptr_t>(annex) - sizeof(Coroutine)) &
-                     ~(kAlignment - 1);
+  const auto place =
+      (reinterpret_cast<std::uintptr_t>(annex) - sizeof(Coroutine)) & ~(kAlignment - 1);
   auto* slot = new (reinterpret_cast<void*>(place)) Coroutine;
   const std::size_t usable = place - reinterpret_cast<std::uintptr_t>(stack.low);
   adopt(*slot);
@@ -168,7 +169,7 @@ void Scheduler::finish(Coroutine& coroutine) noexcept {
   coroutine.exception_globals = {};
   coroutine.state = CoroutineState::kFinished;
   StackPool::trim(coroutine.stack, pool_.size() >= pool_ceiling() ? StackPool::kLeastKeptBytes
-                                                              : StackPool::kKeptBytes);
+                                                                  : StackPool::kKeptBytes);
   pool_.put(coroutine);
   Coroutine& next = next_ready();
   if (&next != &coroutine) {
@@ -354,7 +355,8 @@ void Scheduler::deliver_wake(Message& message) noexcept {
 // fork left it behind.
 bool Scheduler::withdraw(Coroutine& coroutine) noexcept {
   if (coroutine.state != CoroutineState::kParked) return false;
-  if (coroutine.generation != fork_generation::current.load(std::memory_order_relaxed)) return false;
+  if (coroutine.generation != fork_generation::current.load(std::memory_order_relaxed))
+    return false;
   WaitQueue& queue = *coroutine.queue;
   queue.lock();
   const bool linked = coroutine.linked();

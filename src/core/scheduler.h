@@ -114,7 +114,8 @@ class Scheduler {
   // coroutine has done many of them in a row.
   // SWITCHES: only if the quota is spent. ERRORS: kInterrupted.
   Status spend_quota() noexcept {
-    if (++operations_ < kOperationQuota) [[likely]] return Status::kOk;
+    if (++operations_ < kOperationQuota) [[likely]]
+      return Status::kOk;
     ++stats_.quota_yields;
     return yield();
   }
@@ -131,7 +132,9 @@ class Scheduler {
   // stays until clear_interrupt(). Does nothing to a finished one.
   // SWITCHES: never.
   void interrupt(Coroutine& coroutine) noexcept;
-  static void clear_interrupt(Coroutine& coroutine) noexcept { coroutine.interrupt_pending = false; }
+  static void clear_interrupt(Coroutine& coroutine) noexcept {
+    coroutine.interrupt_pending = false;
+  }
 
   // THREAD: any. The message must live until it has run.
   void post(Message& message) noexcept;
@@ -139,7 +142,8 @@ class Scheduler {
   void wake_from_signal() noexcept;
   // Runs what other OS threads have posted so far. SWITCHES: never.
   void run_messages() noexcept {
-    if (inbox_.load(std::memory_order_acquire) != nullptr) [[unlikely]] drain_inbox();
+    if (inbox_.load(std::memory_order_acquire) != nullptr) [[unlikely]]
+      drain_inbox();
   }
 
   // --- parts ------------------------------------------------------------------

@@ -76,7 +76,8 @@ class WaitQueue {
            fork_generation::current.load(std::memory_order_relaxed);
   }
   void forget_if_forked() noexcept {
-    if (forked()) [[unlikely]] forget();
+    if (forked()) [[unlikely]]
+      forget();
   }
   // Touches no waiter: their memory belongs to the parent's past.
   void forget() noexcept {

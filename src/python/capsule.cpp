@@ -65,9 +65,7 @@ CoroutineObject* check_coroutine(PyObject* object) noexcept {
 
 // --- coroutines -----------------------------------------------------------------------
 
-PyObject* api_current() {
-  return Py_XNewRef(reinterpret_cast<PyObject*>(current_object()));
-}
+PyObject* api_current() { return Py_XNewRef(reinterpret_cast<PyObject*>(current_object())); }
 
 PyObject* api_spawn(PyObject* callable, PyObject* arguments, PyObject* keywords) {
   if (!PyCallable_Check(callable) || (arguments != nullptr && !PyTuple_Check(arguments)) ||
@@ -112,8 +110,8 @@ PyObject* run_native(PyObject* self, PyObject*) {
 PyObject* api_spawn_native(int (*function)(void*), void* argument, void (*release)(void*)) {
   static PyMethodDef definition = {"native", run_native, METH_NOARGS, nullptr};
   auto* call = new (std::nothrow) NativeCall{function, argument, release};
-  const Ref self = Ref::steal(
-      call == nullptr ? PyErr_NoMemory() : PyCapsule_New(call, kNativeCall, free_native_call));
+  const Ref self = Ref::steal(call == nullptr ? PyErr_NoMemory()
+                                              : PyCapsule_New(call, kNativeCall, free_native_call));
   if (!self) {
     release_argument(release, argument);
     delete call;
@@ -144,8 +142,7 @@ int api_yield_now() {
 
 int api_sleep(double seconds) {
   const Deadline deadline = deadline_of(seconds);
-  const int result =
-      block([&] { return thread_state::scheduler().sleep_until(deadline); });
+  const int result = block([&] { return thread_state::scheduler().sleep_until(deadline); });
   return result < 0 ? -1 : 0;
 }
 
@@ -363,24 +360,46 @@ int api_offload(void (*function)(void*), void* argument, void (*release)(void*),
 }
 
 constexpr coev_api kTable = {
-    COEV_ABI_MAJOR,       COEV_ABI_MINOR,          sizeof(coev_api),
-    api_current,          api_spawn,               api_spawn_native,
-    api_join,             api_yield_now,           api_sleep,
-    api_switch_to,        api_throw_into,          api_wait_fd,
-    api_forget_fd,        api_park,                api_unpark,
-    api_waker_new,        api_waker_wake,          api_waker_free,
-    api_lock_new,         api_lock_free,           api_lock_acquire,
-    api_lock_release,     api_local_key,           api_local_get,
-    api_local_set,        api_stream_new,          api_stream_free,
-    api_stream_read_some, api_stream_read_exactly, api_stream_read_until,
-    api_stream_write,     api_stream_flush,        api_offload,
+    COEV_ABI_MAJOR,
+    COEV_ABI_MINOR,
+    sizeof(coev_api),
+    api_current,
+    api_spawn,
+    api_spawn_native,
+    api_join,
+    api_yield_now,
+    api_sleep,
+    api_switch_to,
+    api_throw_into,
+    api_wait_fd,
+    api_forget_fd,
+    api_park,
+    api_unpark,
+    api_waker_new,
+    api_waker_wake,
+    api_waker_free,
+    api_lock_new,
+    api_lock_free,
+    api_lock_acquire,
+    api_lock_release,
+    api_local_key,
+    api_local_get,
+    api_local_set,
+    api_stream_new,
+    api_stream_free,
+    api_stream_read_some,
+    api_stream_read_exactly,
+    api_stream_read_until,
+    api_stream_write,
+    api_stream_flush,
+    api_offload,
 };
 
 }  // namespace
 
 bool add_capsule(PyObject* module) noexcept {
-  const Ref capsule = Ref::steal(
-      PyCapsule_New(const_cast<coev_api*>(&kTable), COEV_CAPSULE_NAME, nullptr));
+  const Ref capsule =
+      Ref::steal(PyCapsule_New(const_cast<coev_api*>(&kTable), COEV_CAPSULE_NAME, nullptr));
   return capsule && PyModule_AddObjectRef(module, "_C_API", capsule.get()) == 0;
 }
 

@@ -239,9 +239,7 @@ PyObject* method_stack(PyObject* object, PyObject*) {
   return PyObject_CallMethod(traceback.get(), "extract_stack", "O", frame.get());
 }
 
-PyObject* get_done(PyObject* self, void*) {
-  return PyBool_FromLong(cast(self)->finished.is_set());
-}
+PyObject* get_done(PyObject* self, void*) { return PyBool_FromLong(cast(self)->finished.is_set()); }
 PyObject* get_started(PyObject* self, void*) { return PyBool_FromLong(cast(self)->started); }
 PyObject* get_ident(PyObject* self, void*) { return PyLong_FromUnsignedLong(cast(self)->ident); }
 
@@ -267,9 +265,9 @@ PyObject* coroutine_repr(PyObject* object) {
   CoroutineObject* self = cast(object);
   const Ref name = Ref::steal(get_name(object, nullptr));
   if (!name) return nullptr;
-  const char* state = self->finished.is_set() ? "finished"
-                      : self->slot == nullptr ? "finishing"
-                      : !self->started && !self->is_main ? "not started"
+  const char* state = self->finished.is_set()                         ? "finished"
+                      : self->slot == nullptr                         ? "finishing"
+                      : !self->started && !self->is_main              ? "not started"
                       : self->slot->state == CoroutineState::kRunning ? "running"
                       : self->slot->state == CoroutineState::kReady   ? "ready"
                                                                       : "waiting";
@@ -372,10 +370,9 @@ PyGetSetDef coroutine_attributes[] = {
     {"name", get_name, set_name, "A name for people; need not be unique.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-PyMemberDef coroutine_members[] = {
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(CoroutineObject, weak_references), READONLY,
-     nullptr},
-    {nullptr, 0, 0, 0, nullptr}};
+PyMemberDef coroutine_members[] = {{"__weaklistoffset__", T_PYSSIZET,
+                                    offsetof(CoroutineObject, weak_references), READONLY, nullptr},
+                                   {nullptr, 0, 0, 0, nullptr}};
 
 PyType_Slot coroutine_slots[] = {
     {Py_tp_doc, const_cast<char*>("A function that runs as a coroutine; made by coev.spawn().")},
@@ -394,7 +391,6 @@ PyType_Spec coroutine_spec = {
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, coroutine_slots};
 
 }  // namespace
-
 
 bool add_coroutine_type(PyObject* module) noexcept {
   coroutine_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&coroutine_spec));

@@ -12,17 +12,16 @@
 namespace coev::python {
 
 struct CoroutineObject {
-  PyObject_HEAD
-  Coroutine* slot;      // nullptr once finished; not owned
-  unsigned long ident;  // as threading.get_ident() gives it
+  PyObject_HEAD Coroutine* slot;  // nullptr once finished; not owned
+  unsigned long ident;            // as threading.get_ident() gives it
   PyObject* function;
   PyObject* arguments;  // tuple, or nullptr for none
   PyObject* keywords;   // dict, or nullptr for none
   PyObject* result;     // once finished: one of these two
   PyObject* exception;
-  PyObject* name;       // nullptr until somebody asks
-  PyObject* pending;    // list of exceptions thrown and not raised yet, or nullptr
-  PyObject* passed;     // what the last switch() to it passed
+  PyObject* name;     // nullptr until somebody asks
+  PyObject* pending;  // list of exceptions thrown and not raised yet, or nullptr
+  PyObject* passed;   // what the last switch() to it passed
   PyObject* weak_references;
   Event finished;
   bool started;    // the function was entered

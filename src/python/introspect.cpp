@@ -74,8 +74,7 @@ py::object offload_threads(const py::object& threads) {
 bool add_introspection(PyObject* raw) noexcept {
   try {
     auto module = py::reinterpret_borrow<py::module_>(raw);
-    module.def("stats", stats,
-               "Counters of this OS thread's scheduler, as a dict of ints.");
+    module.def("stats", stats, "Counters of this OS thread's scheduler, as a dict of ints.");
     module.def("coroutines", coroutines,
                "Every live Coroutine of this OS thread, the main one first, then the newest slot "
                "first.");

@@ -17,7 +17,8 @@ RecursiveLock::Owner lock_owner() noexcept { return current_ident(); }
 AcquireMode parse_acquire(PyObject* const* arguments, Py_ssize_t count, PyObject* keywords,
                           Deadline* deadline) noexcept {
   *deadline = Deadline::never();
-  if (count == 0 && keywords == nullptr) [[likely]] return AcquireMode::kWait;
+  if (count == 0 && keywords == nullptr) [[likely]]
+    return AcquireMode::kWait;
   static constexpr const char* kNames[] = {"blocking", "timeout", nullptr};
   PyObject* values[2];
   if (!parse_arguments("acquire", arguments, count, keywords, kNames, 0, values)) {
@@ -79,8 +80,7 @@ PyObject* acquire_with(PyObject* const* arguments, Py_ssize_t count, PyObject* k
 // A Python object around one object of the core.
 template <typename Core>
 struct Wrapper {
-  PyObject_HEAD
-  PyObject* weak_references;
+  PyObject_HEAD PyObject* weak_references;
   Core core;
 };
 
@@ -108,9 +108,9 @@ void dealloc(PyObject* object) {
 }
 
 template <typename Core>
-PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET,
-                          offsetof(Wrapper<Core>, weak_references), READONLY, nullptr},
-                         {nullptr, 0, 0, 0, nullptr}};
+PyMemberDef members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(Wrapper<Core>, weak_references), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
 
 template <typename Core>
 PyObject* new_without_arguments(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
@@ -378,8 +378,7 @@ PyObject* condition_wait_for(PyObject* object, PyObject* const* arguments, Py_ss
   PyObject* values[2];
   Deadline deadline = Deadline::never();
   if (!parse_arguments("wait_for", arguments, count, keywords, kNames, 1, values) ||
-      !parse_timeout(values[1], &deadline) || !can_block() ||
-      !require_ownership(self, "wait")) {
+      !parse_timeout(values[1], &deadline) || !can_block() || !require_ownership(self, "wait")) {
     return nullptr;
   }
   for (;;) {
@@ -446,8 +445,8 @@ bool add_type(PyObject* module, const char* name, const char* qualified, const c
                          {Py_tp_members, members<Core>},
                          {Py_tp_getset, attributes == nullptr ? no_attributes : attributes},
                          {0, nullptr}};
-  PyType_Spec spec = {qualified, sizeof(Wrapper<Core>), 0,
-                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+  PyType_Spec spec = {qualified, sizeof(Wrapper<Core>), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                      slots};
   const Ref type = Ref::steal(PyType_FromSpec(&spec));
   return type && PyModule_AddObjectRef(module, name, type.get()) == 0;
 }
@@ -455,7 +454,8 @@ bool add_type(PyObject* module, const char* name, const char* qualified, const c
 }  // namespace
 
 bool add_lock_types(PyObject* module) noexcept {
-  return add_type<Lock>(module, "Lock", "coev.Lock", "Lock()\n--\n\nMutual exclusion; anybody may release it.",
+  return add_type<Lock>(module, "Lock", "coev.Lock",
+                        "Lock()\n--\n\nMutual exclusion; anybody may release it.",
                         new_without_arguments<Lock>, lock_methods, nullptr) &&
          add_type<RecursiveLock>(module, "RLock", "coev.RLock",
                                  "RLock()\n--\n\nMutual exclusion that its owner may take again.",

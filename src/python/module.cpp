@@ -44,9 +44,8 @@ void orphan_main_finished() noexcept {
   _exit(0);
 }
 
-constexpr Hooks kHooks{thread_state::slot_created, thread_state::switching,
-                       finished,                   thread_state::before_sleep,
-                       thread_state::after_sleep,  signals::signalled,
+constexpr Hooks kHooks{thread_state::slot_created, thread_state::switching,   finished,
+                       thread_state::before_sleep, thread_state::after_sleep, signals::signalled,
                        orphan_main_finished};
 
 // The live coroutines that coev.spawn() started, but for the current one. New
@@ -151,8 +150,15 @@ PyMethodDef module_functions[] = {
     {"_on_main_os_thread", function_on_main_os_thread, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 
-PyModuleDef definition = {PyModuleDef_HEAD_INIT, "coev._coev", nullptr, -1, module_functions,
-                          nullptr,               nullptr,      nullptr, nullptr};
+PyModuleDef definition = {PyModuleDef_HEAD_INIT,
+                          "coev._coev",
+                          nullptr,
+                          -1,
+                          module_functions,
+                          nullptr,
+                          nullptr,
+                          nullptr,
+                          nullptr};
 
 bool fill(PyObject* module) noexcept {
   Scheduler::install_hooks(kHooks);

@@ -34,8 +34,7 @@ Lock& lock_of(PyObject* object) noexcept {
   return *reinterpret_cast<Lock*>(reinterpret_cast<char*>(object) + g_layout.lock_word);
 }
 RecursiveLock& rlock_of(PyObject* object) noexcept {
-  return *reinterpret_cast<RecursiveLock*>(reinterpret_cast<char*>(object) +
-                                           g_layout.rlock_owner);
+  return *reinterpret_cast<RecursiveLock*>(reinterpret_cast<char*>(object) + g_layout.rlock_owner);
 }
 
 PyObject* finish_acquire(Status status) noexcept {
@@ -114,13 +113,14 @@ PyObject* lock_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t co
     case AcquireMode::kWait:
       break;
   }
-  if (lock.try_acquire()) [[likely]] Py_RETURN_TRUE;
+  if (lock.try_acquire()) [[likely]]
+    Py_RETURN_TRUE;
   if (!can_block()) return nullptr;
   const Ref keep = Ref::borrow(self);
   thread_state::ensure_scheduler();
   const bool watched = is_watched(self);
-  return finish_acquire(wait(
-      [&] { return watched ? acquire_watched(lock, deadline) : lock.acquire(deadline); }));
+  return finish_acquire(
+      wait([&] { return watched ? acquire_watched(lock, deadline) : lock.acquire(deadline); }));
 }
 
 PyObject* lock_release(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
@@ -149,7 +149,8 @@ PyObject* rlock_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t c
     case AcquireMode::kWait:
       break;
   }
-  if (lock.try_acquire(owner)) [[likely]] Py_RETURN_TRUE;
+  if (lock.try_acquire(owner)) [[likely]]
+    Py_RETURN_TRUE;
   if (!can_block()) return nullptr;
   const Ref keep = Ref::borrow(self);
   thread_state::ensure_scheduler();
@@ -365,7 +366,8 @@ bool retarget_queue() noexcept {
 bool adopt_held_rlocks(PyTypeObject* type) noexcept {
   if (g_layout.count_offset == 0) return true;
   const Ref gc = Ref::steal(PyImport_ImportModule("gc"));
-  const Ref objects = gc ? Ref::steal(PyObject_CallMethod(gc.get(), "get_objects", nullptr)) : Ref();
+  const Ref objects =
+      gc ? Ref::steal(PyObject_CallMethod(gc.get(), "get_objects", nullptr)) : Ref();
   if (!objects) return false;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(objects.get()); ++i) {
     PyObject* object = PyList_GET_ITEM(objects.get(), i);

@@ -23,7 +23,9 @@ PyObject* g_closed = nullptr;  // coev.ChannelClosed
 PyObject* as_object(std::uint64_t value) noexcept {
   return reinterpret_cast<PyObject*>(static_cast<std::uintptr_t>(value));
 }
-std::uint64_t as_value(PyObject* object) noexcept { return reinterpret_cast<std::uintptr_t>(object); }
+std::uint64_t as_value(PyObject* object) noexcept {
+  return reinterpret_cast<std::uintptr_t>(object);
+}
 
 // A bounded row of objects with waiters at both ends. An object goes straight to
 // the longest waiting taker; a giver that waits brings its object along. Both
@@ -116,8 +118,7 @@ class Mailbox {
 };
 
 struct QueueObject {
-  PyObject_HEAD
-  PyObject* weak_references;
+  PyObject_HEAD PyObject* weak_references;
   Mailbox mailbox;
   std::int64_t unfinished;  // put and not yet task_done()
   Event all_done;
@@ -410,9 +411,9 @@ PyGetSetDef channel_attributes[] = {
 
 // --------------------------------------------------------------------------------------
 
-PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(QueueObject, weak_references),
-                          READONLY, nullptr},
-                         {nullptr, 0, 0, 0, nullptr}};
+PyMemberDef members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(QueueObject, weak_references), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
 
 PyType_Slot queue_slots[] = {
     {Py_tp_doc, const_cast<char*>("Queue(maxsize=0)\n--\n\nA queue as queue.Queue, first in, first "

@@ -79,19 +79,21 @@ PyObject* look_up_name(PyObject* self, PyObject* const* arguments, Py_ssize_t co
 PyObject* resolve(PyObject* socket, PyObject* address) noexcept {
   const SocketFields& fields = socket_fields(socket);
   const bool internet = fields.family == AF_INET || fields.family == AF_INET6;
-  if (!internet || !PyTuple_Check(address) || PyTuple_GET_SIZE(address) < 2 || !g_original.getaddrinfo) {
+  if (!internet || !PyTuple_Check(address) || PyTuple_GET_SIZE(address) < 2 ||
+      !g_original.getaddrinfo) {
     return Py_NewRef(address);
   }
   PyObject* host = PyTuple_GET_ITEM(address, 0);
-  const bool special = PyUnicode_Check(host) &&
-                       PyUnicode_CompareWithASCIIString(host, "<broadcast>") == 0;
+  const bool special =
+      PyUnicode_Check(host) && PyUnicode_CompareWithASCIIString(host, "<broadcast>") == 0;
   if (is_immediate(host) || special) return Py_NewRef(address);
 
   const Ref family = Ref::steal(PyLong_FromLong(fields.family));
   const Ref type = Ref::steal(PyLong_FromLong(fields.type));
   if (!family || !type) return nullptr;
   // A bytearray is a host to connect(), but not to getaddrinfo().
-  const Ref name = PyByteArray_Check(host) ? Ref::steal(PyBytes_FromObject(host)) : Ref::borrow(host);
+  const Ref name =
+      PyByteArray_Check(host) ? Ref::steal(PyBytes_FromObject(host)) : Ref::borrow(host);
   if (!name) return nullptr;
   PyObject* arguments[] = {name.get(), Py_None, family.get(), type.get()};
   const Ref found = Ref::steal(call_on_thread(g_original.getaddrinfo, arguments, 4, nullptr));

@@ -129,9 +129,7 @@ PyObject* Original::operator()(PyObject* self, PyObject* const* arguments, Py_ss
   }
 }
 
-PyObject* Original::as_function() const noexcept {
-  return PyCFunction_New(&definition_, module_);
-}
+PyObject* Original::as_function() const noexcept { return PyCFunction_New(&definition_, module_); }
 
 int retarget(PyObject* owner, const char* name, PyCFunction adapters[7],
              Original* original) noexcept {

@@ -48,8 +48,7 @@ void chain(int number) noexcept {
 // --- relays: handlers in Python that run where they should -----------------------------
 
 struct RelayObject {
-  PyObject_HEAD
-  PyObject* handler;
+  PyObject_HEAD PyObject* handler;
 };
 
 RelayObject* as_relay(PyObject* object) noexcept { return reinterpret_cast<RelayObject*>(object); }
@@ -75,11 +74,10 @@ bool run_due() noexcept {
     const Ref entry = Ref::borrow(PyList_GET_ITEM(g_due, 0));
     if (PyList_SetSlice(g_due, 0, 1, nullptr) < 0) return false;
     PyObject* handler = PyTuple_GET_ITEM(entry.get(), 0);
-    const Ref frame = Ref::steal(reinterpret_cast<PyObject*>(
-        PyThreadState_GetFrame(PyThreadState_Get())));
-    const Ref result =
-        Ref::steal(PyObject_CallFunctionObjArgs(handler, PyTuple_GET_ITEM(entry.get(), 1),
-                                                frame ? frame.get() : Py_None, nullptr));
+    const Ref frame =
+        Ref::steal(reinterpret_cast<PyObject*>(PyThreadState_GetFrame(PyThreadState_Get())));
+    const Ref result = Ref::steal(PyObject_CallFunctionObjArgs(
+        handler, PyTuple_GET_ITEM(entry.get(), 1), frame ? frame.get() : Py_None, nullptr));
     if (!result) return false;
   }
   return true;

@@ -15,8 +15,7 @@
 namespace coev::python {
 
 struct SocketFields {
-  PyObject_HEAD
-  int fd;
+  PyObject_HEAD int fd;
   int family;
   int type;
   int protocol;

@@ -123,7 +123,8 @@ PyObject* receive_large(PyObject* self, Py_ssize_t bytes, int flags, Deadline de
 
 PyObject* replaced_recv(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
   const SocketFields& socket = socket_fields(self);
-  if (!would_block(socket) || count < 1 || count > 2) return g_original.recv(self, arguments, count);
+  if (!would_block(socket) || count < 1 || count > 2)
+    return g_original.recv(self, arguments, count);
   const auto original = [&] { return g_original.recv(self, arguments, count); };
   const Py_ssize_t bytes = PyNumber_AsSsize_t(arguments[0], PyExc_OverflowError);
   int flags = 0;
@@ -202,7 +203,8 @@ Status send_some(PyObject* self, const char* bytes, std::size_t size, int flags,
 
 PyObject* replaced_send(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
   const SocketFields& socket = socket_fields(self);
-  if (!would_block(socket) || count < 1 || count > 2) return g_original.send(self, arguments, count);
+  if (!would_block(socket) || count < 1 || count > 2)
+    return g_original.send(self, arguments, count);
   int flags = 0;
   const auto original = [&] { return g_original.send(self, arguments, count); };
   if (count == 2 && !parse_int(arguments[1], &flags)) return complain(original);
@@ -210,8 +212,7 @@ PyObject* replaced_send(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   const BufferView data(arguments[0], PyBUF_SIMPLE);
   if (!data) return complain(original);
   std::size_t sent = 0;
-  const Status status =
-      send_some(self, data.bytes(), data.size(), flags, socket.deadline(), &sent);
+  const Status status = send_some(self, data.bytes(), data.size(), flags, socket.deadline(), &sent);
   if (status != Status::kOk) return raise_io(status);
   return PyLong_FromSize_t(sent);
 }
@@ -350,8 +351,7 @@ PyObject* replaced_recvfrom_into(PyObject* self, PyObject* const* arguments, Py_
   return with_flags<&Originals::recvfrom_into, 2, kReadable>(self, values, 3, nullptr);
 }
 
-PyObject* replaced_sendto(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
-                          PyObject*) {
+PyObject* replaced_sendto(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
   if (!would_block(socket_fields(self)) || count < 2 || count > 3) {
     return g_original.sendto(self, arguments, count);
   }
@@ -424,9 +424,8 @@ constexpr std::int64_t kUnixRetryNs = 1'000'000;  // a full backlog cannot be wa
 // The errno of connect(), or -1 with an exception set: a bad address.
 int attempt_connect(PyObject* self, PyObject* address) noexcept {
   PyObject* result = nullptr;
-  const Status status = try_on_shadow(self, &result, [&](PyObject* shadow) {
-    return g_original.connect_ex(shadow, &address, 1);
-  });
+  const Status status = try_on_shadow(
+      self, &result, [&](PyObject* shadow) { return g_original.connect_ex(shadow, &address, 1); });
   if (status != Status::kOk) return -1;
   const int error = static_cast<int>(PyLong_AsLong(result));
   Py_DECREF(result);
@@ -438,7 +437,8 @@ int attempt_connect(PyObject* self, PyObject* address) noexcept {
 int finish_connect(PyObject* self, PyObject* address, int error, Deadline deadline) noexcept {
   Scheduler& scheduler = thread_state::scheduler();
   while (error == EAGAIN && socket_fields(self).family == AF_UNIX && deadline.is_never()) {
-    const Status status = wait([&] { return scheduler.sleep_until(Deadline::after(kUnixRetryNs)); });
+    const Status status =
+        wait([&] { return scheduler.sleep_until(Deadline::after(kUnixRetryNs)); });
     if (status != Status::kTimedOut) return raise_io(status), -1;
     error = attempt_connect(self, address);
   }
@@ -507,8 +507,7 @@ PyObject* replaced_close(PyObject* self, PyObject* const* arguments, Py_ssize_t 
   return g_original.close(self, arguments, count);
 }
 
-PyObject* replaced_detach(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
-                          PyObject*) {
+PyObject* replaced_detach(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
   unhide(socket_fields(self).fd);  // whoever gets the fd expects the user's mode
   forget(socket_fields(self).fd);
   return g_original.detach(self, arguments, count);
@@ -583,7 +582,7 @@ bool retarget_methods(PyObject* type) noexcept {
          retarget<replaced_recvfrom_into>(type, "recvfrom_into", &o.recvfrom_into) &&
          retarget<with_flags<&Originals::recvmsg, 2, kReadable>>(type, "recvmsg", &o.recvmsg) &&
          retarget<with_flags<&Originals::recvmsg_into, 2, kReadable>>(type, "recvmsg_into",
-                                                                     &o.recvmsg_into) &&
+                                                                      &o.recvmsg_into) &&
          retarget<replaced_send>(type, "send", &o.send) &&
          retarget<replaced_sendall>(type, "sendall", &o.sendall) &&
          retarget<replaced_sendto>(type, "sendto", &o.sendto) &&

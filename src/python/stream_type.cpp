@@ -14,8 +14,7 @@ namespace coev::python {
 namespace {
 
 struct StreamObject {
-  PyObject_HEAD
-  PyObject* weak_references;
+  PyObject_HEAD PyObject* weak_references;
   PyObject* socket;  // keeps the fd open; owned
   bool is_number;    // it is a bare file descriptor
   bool reading;      // a coroutine is inside; a second one is an error
@@ -268,11 +267,11 @@ PyGetSetDef stream_attributes[] = {
     {"unsent", stream_unsent, nullptr, "Bytes written and not sent yet.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-PyMemberDef stream_members[] = {{"__weaklistoffset__", T_PYSSIZET,
-                                 offsetof(StreamObject, weak_references), READONLY, nullptr},
-                                {"socket", T_OBJECT, offsetof(StreamObject, socket), READONLY,
-                                 "The object the stream was made for."},
-                                {nullptr, 0, 0, 0, nullptr}};
+PyMemberDef stream_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(StreamObject, weak_references), READONLY, nullptr},
+    {"socket", T_OBJECT, offsetof(StreamObject, socket), READONLY,
+     "The object the stream was made for."},
+    {nullptr, 0, 0, 0, nullptr}};
 
 PyType_Slot stream_slots[] = {
     {Py_tp_doc, const_cast<char*>("BufferedSocket(sock, buffer_size=16384)\n--\n\nBuffered reading "

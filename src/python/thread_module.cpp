@@ -26,8 +26,7 @@ Originals g_original;
 // --- thread handles -------------------------------------------------------------------
 
 struct HandleObject {
-  PyObject_HEAD
-  PyObject* weak_references;
+  PyObject_HEAD PyObject* weak_references;
   CoroutineObject* coroutine;  // owned; nullptr before the start, or for a foreign thread
   unsigned long ident;         // 0 before the start
   bool done;                   // _set_done() was called
@@ -134,9 +133,9 @@ PyMethodDef handle_methods[] = {
     {nullptr, nullptr, 0, nullptr}};
 PyGetSetDef handle_attributes[] = {{"ident", handle_ident, nullptr, nullptr, nullptr},
                                    {nullptr, nullptr, nullptr, nullptr, nullptr}};
-PyMemberDef handle_members[] = {{"__weaklistoffset__", T_PYSSIZET,
-                                 offsetof(HandleObject, weak_references), READONLY, nullptr},
-                                {nullptr, 0, 0, 0, nullptr}};
+PyMemberDef handle_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(HandleObject, weak_references), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
 PyType_Slot handle_slots[] = {{Py_tp_new, reinterpret_cast<void*>(handle_new)},
                               {Py_tp_dealloc, reinterpret_cast<void*>(handle_dealloc)},
                               {Py_tp_repr, reinterpret_cast<void*>(handle_repr)},
@@ -153,8 +152,9 @@ PyObject* replaced_handle_join(PyObject* self, PyObject* const* arguments, Py_ss
                                PyObject* keywords) {
   constexpr std::int64_t kLookIntervalNs = 2'000'000;
   const bool forever = count == 0 || arguments[0] == Py_None;
-  const bool usual = count == 0 || (count == 1 && (forever || PyFloat_Check(arguments[0]) ||
-                                                   PyLong_Check(arguments[0])));
+  const bool usual =
+      count == 0 ||
+      (count == 1 && (forever || PyFloat_Check(arguments[0]) || PyLong_Check(arguments[0])));
   if (is_closed() || !usual || keywords != nullptr) {
     return g_original.handle_join(self, arguments, count, keywords);
   }
@@ -170,9 +170,8 @@ PyObject* replaced_handle_join(PyObject* self, PyObject* const* arguments, Py_ss
     if (!done) return nullptr;
     if (done.get() == Py_True || deadline.passed()) Py_RETURN_NONE;
     const Deadline look = Deadline::after(kLookIntervalNs);
-    const Status status = wait([&] {
-      return scheduler.sleep_until(look.ns() < deadline.ns() ? look : deadline);
-    });
+    const Status status =
+        wait([&] { return scheduler.sleep_until(look.ns() < deadline.ns() ? look : deadline); });
     if (status != Status::kTimedOut) return raise(status);
   }
 }
@@ -230,8 +229,8 @@ PyObject* start_joinable_thread(PyObject* module, PyObject* const* arguments, Py
                   given ? values[1] : Py_None) < 0) {
     return nullptr;
   }
-  Ref handle = given ? Ref::borrow(values[1])
-                     : Ref::steal(handle_new(g_handle_type, nullptr, nullptr));
+  Ref handle =
+      given ? Ref::borrow(values[1]) : Ref::steal(handle_new(g_handle_type, nullptr, nullptr));
   if (!handle) return nullptr;
   HandleObject* self = as_handle(handle.get());
   if (self->ident != 0 || self->done) {
@@ -247,7 +246,8 @@ PyObject* start_joinable_thread(PyObject* module, PyObject* const* arguments, Py
   return handle.release();
 }
 
-PyObject* replaced_make_thread_handle(PyObject*, PyObject* const* arguments, Py_ssize_t, PyObject*) {
+PyObject* replaced_make_thread_handle(PyObject*, PyObject* const* arguments, Py_ssize_t,
+                                      PyObject*) {
   if (!PyLong_Check(arguments[0])) return type_error("ident must be an integer");
   const unsigned long ident = PyLong_AsUnsignedLong(arguments[0]);
   if (ident == static_cast<unsigned long>(-1) && PyErr_Occurred()) return nullptr;
@@ -322,8 +322,7 @@ PyObject* replaced_sleep(PyObject* self, PyObject* const* arguments, Py_ssize_t 
     return g_original.sleep(self, arguments, count);  // raises, or sleeps at exit
   }
   if (PySys_Audit("time.sleep", "O", arguments[0]) < 0) return nullptr;
-  const Deadline deadline =
-      Deadline::after(static_cast<std::int64_t>(std::ceil(seconds * 1e9)));
+  const Deadline deadline = Deadline::after(static_cast<std::int64_t>(std::ceil(seconds * 1e9)));
   Scheduler& scheduler = thread_state::scheduler();
   const Status status = wait([&] { return scheduler.sleep_until(deadline); });
   if (status == Status::kTimedOut) Py_RETURN_NONE;

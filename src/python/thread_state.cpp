@@ -110,7 +110,8 @@ void clear_pending(PyThreadState* state) noexcept {
 }
 
 void move_pending_signals(PyThreadState* from, PyThreadState* to) noexcept {
-  if ((pending(from) | pending(g_main_state)) == 0) [[likely]] return;
+  if ((pending(from) | pending(g_main_state)) == 0) [[likely]]
+    return;
   if (from != to) clear_pending(from);
   if (g_main_state != to) clear_pending(g_main_state);
   set_pending(to);
@@ -209,7 +210,8 @@ bool prepare_version() noexcept {
 class Fairness {
  public:
   void on_switch() noexcept {
-    if (!others_ && ++switches_ % kSwitchesPerLook != 0) [[likely]] return;
+    if (!others_ && ++switches_ % kSwitchesPerLook != 0) [[likely]]
+      return;
     const std::int64_t now = monotonic_ns();
     if (now >= next_look_ns_) look_for_others(now);
     if (others_ && now - last_offer_ns_ >= kOfferIntervalNs) offer();
@@ -358,7 +360,8 @@ bool initialize() noexcept {
 
 Scheduler& scheduler() noexcept {
   Scheduler* found = Scheduler::find();
-  if (found != nullptr) [[likely]] return *found;
+  if (found != nullptr) [[likely]]
+    return *found;
   Scheduler& made = Scheduler::get();
   made.main().thread_state = PyThreadState_Get();
   if (t_on_main) g_main_scheduler.store(&made);
@@ -385,7 +388,8 @@ void switching(Coroutine& from, Coroutine& to) noexcept {
   bind_gilstate(state);  // first: a debug build checks it in the swap
   if (t_on_main) {
     g_running_on_main.store(state, std::memory_order_relaxed);
-    if (g_call_on_main != nullptr && is_main(to)) [[unlikely]] add_call_on_main();
+    if (g_call_on_main != nullptr && is_main(to)) [[unlikely]]
+      add_call_on_main();
   }
   PyThreadState_Swap(state);
   if (t_on_main) move_pending_signals(state_of(from), state);
@@ -424,9 +428,7 @@ void reset_current() noexcept {
   state->id = g_next_state_id.fetch_add(1, std::memory_order_relaxed);
 }
 
-void set_ident(Coroutine& slot, unsigned long ident) noexcept {
-  state_of(slot)->thread_id = ident;
-}
+void set_ident(Coroutine& slot, unsigned long ident) noexcept { state_of(slot)->thread_id = ident; }
 
 unsigned long ident() noexcept { return PyThreadState_Get()->thread_id; }
 

@@ -61,9 +61,9 @@ void call_on_main(int (*function)(void*)) noexcept;
 
 // Where the lock objects of _thread keep what coev takes over; byte offsets.
 struct LockLayout {
-  std::size_t lock_word;     // lock: one byte, 1 while locked
-  std::size_t rlock_owner;   // RLock: the owner's ident, then a count
-  std::int64_t count_offset; // what the count of an RLock taken once lacks to 1
+  std::size_t lock_word;      // lock: one byte, 1 while locked
+  std::size_t rlock_owner;    // RLock: the owner's ident, then a count
+  std::int64_t count_offset;  // what the count of an RLock taken once lacks to 1
 };
 [[nodiscard]] LockLayout lock_layout() noexcept;
 

@@ -155,14 +155,13 @@ struct ScopeTimer : Timer {
 // An armed timer owns a reference to its scope: whoever drops a scope without
 // leaving it, or leaves it on another OS thread, cannot disarm it.
 struct TimeoutObject {
-  PyObject_HEAD
-  std::int64_t ns;           // relative
+  PyObject_HEAD std::int64_t ns;  // relative
   bool unlimited;
   bool expired;
   ScopeTimer timer;
-  Scheduler* scheduler;      // whose timer it is; not owned
-  CoroutineObject* inside;   // who runs the block; owned while it does
-  PyObject* exception;       // what was thrown into the block; owned while it runs
+  Scheduler* scheduler;     // whose timer it is; not owned
+  CoroutineObject* inside;  // who runs the block; owned while it does
+  PyObject* exception;      // what was thrown into the block; owned while it runs
 };
 
 TimeoutObject* as_timeout(PyObject* object) noexcept {
@@ -177,8 +176,8 @@ PyObject* make_timeout_error(TimeoutObject* scope) noexcept {
   Ref error =
       Ref::steal(message ? PyObject_CallOneArg(PyExc_TimeoutError, message.get()) : nullptr);
   // So that a TaskGroup can tell it from an error of the block itself.
-  if (error && PyObject_SetAttrString(error.get(), "scope",
-                                      reinterpret_cast<PyObject*>(scope)) < 0) {
+  if (error &&
+      PyObject_SetAttrString(error.get(), "scope", reinterpret_cast<PyObject*>(scope)) < 0) {
     error = Ref();
   }
   if (collecting != 0) PyGC_Enable();
@@ -270,10 +269,9 @@ void timeout_dealloc(PyObject* object) {
   Py_DECREF(type);
 }
 
-PyMethodDef timeout_methods[] = {
-    {"__enter__", timeout_enter, METH_NOARGS, nullptr},
-    {"__exit__", as_method(timeout_exit), METH_FASTCALL, nullptr},
-    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef timeout_methods[] = {{"__enter__", timeout_enter, METH_NOARGS, nullptr},
+                                 {"__exit__", as_method(timeout_exit), METH_FASTCALL, nullptr},
+                                 {nullptr, nullptr, 0, nullptr}};
 
 PyObject* timeout_get_active(PyObject* object, void*) {
   return PyBool_FromLong(as_timeout(object)->inside != nullptr);
@@ -285,12 +283,12 @@ PyGetSetDef timeout_attributes[] = {
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyType_Slot timeout_slots[] = {
-    {Py_tp_doc,
-     const_cast<char*>("timeout(seconds)\n--\n\nA with block that may take so long: the call that "
-                       "waits inside it when the time runs out raises TimeoutError. Scopes nest; "
-                       "nothing is raised outside the block. The exception's attribute scope is this "
-                       "object.\n\n"
-                       ":param seconds: a number; None or infinity for no limit.")},
+    {Py_tp_doc, const_cast<char*>(
+                    "timeout(seconds)\n--\n\nA with block that may take so long: the call that "
+                    "waits inside it when the time runs out raises TimeoutError. Scopes nest; "
+                    "nothing is raised outside the block. The exception's attribute scope is this "
+                    "object.\n\n"
+                    ":param seconds: a number; None or infinity for no limit.")},
     {Py_tp_new, reinterpret_cast<void*>(timeout_new)},
     {Py_tp_dealloc, reinterpret_cast<void*>(timeout_dealloc)},
     {Py_tp_methods, timeout_methods},

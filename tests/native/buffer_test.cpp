@@ -201,7 +201,8 @@ TEST(BufferedStream, APartialFlushContinuesWhereItStopped) {
     return count > 0;
   };
   for (int i = 0; i < 2000; ++i) {
-    const std::string piece(1 + static_cast<std::size_t>(i * 37 % 900), static_cast<char>('a' + i % 26));
+    const std::string piece(1 + static_cast<std::size_t>(i * 37 % 900),
+                            static_cast<char>('a' + i % 26));
     sent += piece;
     const Status status = stream.write(piece, testing::passed());
     timeouts += status == Status::kTimedOut;

@@ -87,7 +87,8 @@ TEST(Context, ComesBackToWhereItLeft) {
 
 // More live values than there are registers, on both sides of each switch.
 __attribute__((noinline)) std::uint64_t mix(Side& side, std::uint64_t seed, bool outside) {
-  std::uint64_t a = seed, b = a * 3, c = b + 7, d = c * 5, e = d ^ a, f = e + b, g = f * 9, h = g ^ c;
+  std::uint64_t a = seed, b = a * 3, c = b + 7, d = c * 5, e = d ^ a, f = e + b, g = f * 9,
+                h = g ^ c;
   double x = 1.0 + static_cast<double>(seed), y = x / 3, z = y * 7;
   for (int i = 0; i < 1000; ++i) {
     outside ? side.go() : side.back();

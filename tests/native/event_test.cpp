@@ -141,9 +141,8 @@ TEST(Semaphore, ATimedOutWaiterTakesNoPermit) {
 // A condition with its lock, used as Python uses them.
 struct Monitor {
   Status wait(Deadline deadline) {
-    const Status status = condition.wait(deadline, [this] {
-      EXPECT_EQ(lock.release(), Status::kOk);
-    });
+    const Status status =
+        condition.wait(deadline, [this] { EXPECT_EQ(lock.release(), Status::kOk); });
     InterruptShield shield(here().current());
     while (lock.acquire(Deadline::never()) != Status::kOk) shield.absorb();
     return status;

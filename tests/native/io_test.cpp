@@ -142,7 +142,8 @@ TEST(Io, ManyRoundTripsLoseNothing) {
     char byte = 0;
     std::size_t count = 0;
     for (;;) {
-      ASSERT_EQ(io::receive(pair.far(), &byte, 1, 0, &pair, Deadline::never(), &count), Status::kOk);
+      ASSERT_EQ(io::receive(pair.far(), &byte, 1, 0, &pair, Deadline::never(), &count),
+                Status::kOk);
       ASSERT_EQ(io::send(pair.far(), &byte, 1, 0, &pair, Deadline::never(), &count), Status::kOk);
       if (byte == 'q') return;
     }

@@ -89,9 +89,8 @@ int g_late_key = -1;
 TEST(Local, ADestructorMaySetALaterKey) {
   static int destroyed_late = 0;
   static int key_that_sets = -1;
-  key_that_sets = create_local_key([](void* value) {
-    EXPECT_TRUE(locals().set(g_late_key, value));
-  });
+  key_that_sets =
+      create_local_key([](void* value) { EXPECT_TRUE(locals().set(g_late_key, value)); });
   for (int i = 0; i < 50; ++i) g_late_key = create_local_key([](void*) { ++destroyed_late; });
   Group group;
   group.spawn([] { EXPECT_TRUE(locals().set(key_that_sets, &destroyed_late)); });

@@ -91,11 +91,13 @@ TEST_F(Offload, RunsOnAnotherThreadWhileOthersRunHere) {
 
 TEST_F(Offload, BlocksSignalsOnItsThreads) {
   bool blocked = false;
-  EXPECT_EQ(run([&] {
-              sigset_t set;
-              pthread_sigmask(SIG_BLOCK, nullptr, &set);
-              blocked = sigismember(&set, SIGINT) == 1 && sigismember(&set, SIGALRM) == 1;
-            }, Deadline::never()),
+  EXPECT_EQ(run(
+                [&] {
+                  sigset_t set;
+                  pthread_sigmask(SIG_BLOCK, nullptr, &set);
+                  blocked = sigismember(&set, SIGINT) == 1 && sigismember(&set, SIGALRM) == 1;
+                },
+                Deadline::never()),
             Status::kOk);
   EXPECT_TRUE(blocked);
 }
@@ -171,14 +173,16 @@ TEST_F(Offload, NeverUsesMoreThreadsThanItsLimit) {
       Group group;
       for (int i = 0; i < 30; ++i) {
         group.spawn([&] {
-          EXPECT_EQ(run([&] {
-                      const int count = ++now;
-                      int seen = most.load();
-                      while (count > seen && !most.compare_exchange_weak(seen, count)) {
-                      }
-                      sleep_real_ms(2);
-                      --now;
-                    }, Deadline::never()),
+          EXPECT_EQ(run(
+                        [&] {
+                          const int count = ++now;
+                          int seen = most.load();
+                          while (count > seen && !most.compare_exchange_weak(seen, count)) {
+                          }
+                          sleep_real_ms(2);
+                          --now;
+                        },
+                        Deadline::never()),
                     Status::kOk);
         });
       }

@@ -31,9 +31,8 @@ class ReadinessOwned : public ::testing::TestWithParam<bool> {
   [[nodiscard]] const void* owner() const { return GetParam() ? &kOwner : nullptr; }
 };
 
-INSTANTIATE_TEST_SUITE_P(Owner, ReadinessOwned, ::testing::Bool(), [](const auto& each) {
-  return each.param ? "Owned" : "Unowned";
-});
+INSTANTIATE_TEST_SUITE_P(Owner, ReadinessOwned, ::testing::Bool(),
+                         [](const auto& each) { return each.param ? "Owned" : "Unowned"; });
 
 TEST_P(ReadinessOwned, IsReadyAtOnce) {
   const SocketPair pair;
@@ -187,8 +186,8 @@ TEST_P(ReadinessOwned, NoWakeIsLostOverManyRoundTrips) {
   group.spawn([&] {
     char byte = 0;
     while (received < 2000) {
-      const Status status = wait_for(pair.near(), kReadable,
-                                     random() % 5 == 0 ? testing::passed() : in_ms(10'000), owner());
+      const Status status = wait_for(
+          pair.near(), kReadable, random() % 5 == 0 ? testing::passed() : in_ms(10'000), owner());
       if (status == Status::kTimedOut) continue;
       ASSERT_EQ(status, Status::kOk);
       while (::read(pair.near(), &byte, 1) == 1) ++received;
@@ -265,8 +264,7 @@ TEST(Readiness, AnFdReusedWhileSomebodyStillWaitsServesTheNewWaiter) {
   const int fd = dup(old_pair.near());
   Group group;
   Status stale = Status::kOk;
-  Coroutine& waiter =
-      group.spawn([&] { stale = wait_for(fd, kReadable, Deadline::never()); });
+  Coroutine& waiter = group.spawn([&] { stale = wait_for(fd, kReadable, Deadline::never()); });
   yield_turns(2);
   close(fd);
   ASSERT_EQ(dup2(new_pair.near(), fd), fd);

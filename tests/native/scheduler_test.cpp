@@ -364,9 +364,7 @@ TEST(Scheduler, TransfersToReadyCoroutinesDoNotStopTheTurns) {
   group.spawn([&] {
     while (!stop) {
       Coroutine& self = here().current();
-      partner = &group.spawn([&self] {
-        here().interrupt(self);
-      });
+      partner = &group.spawn([&self] { here().interrupt(self); });
       static_cast<void>(here().transfer_to(*partner, Deadline::never()));
       Scheduler::clear_interrupt(self);
     }
@@ -572,7 +570,7 @@ TEST(Scheduler, ASignalHandlerEndsTheSleep) {
                        []() noexcept { std::_Exit(0); }};
     Scheduler::install_hooks(hooks);
     g_signalled_scheduler = &here();
-    struct sigaction action{};
+    struct sigaction action {};
     action.sa_handler = [](int) {
       g_alarms = g_alarms + 1;
       g_signalled_scheduler->wake_from_signal();

@@ -40,9 +40,12 @@ class Crew {
   // Mostly short, at times none and at times over already.
   Deadline deadline() {
     switch (random(4)) {
-      case 0: return Deadline::never();
-      case 1: return testing::passed();
-      default: return Deadline::after(static_cast<std::int64_t>(random(300'000)));
+      case 0:
+        return Deadline::never();
+      case 1:
+        return testing::passed();
+      default:
+        return Deadline::after(static_cast<std::int64_t>(random(300'000)));
     }
   }
   void pause() {
@@ -229,8 +232,10 @@ TEST(Stress, ATokenPassedThroughEventsIsNeverLost) {
         }
         next.set();
       };
-      if (ring % 2 == 0) crew.add(member);
-      else crew.add_victim(member);
+      if (ring % 2 == 0)
+        crew.add(member);
+      else
+        crew.add_victim(member);
       if (thread == 0) events[unsigned(ring)][0].set();
     }
   });
@@ -336,8 +341,8 @@ TEST(Stress, MessagesAndPermitsArrive) {
       // Patient once the senders are done: a permit lost then would hang.
       for (std::uint64_t read = 0; senders.load() > 0 || read < mine.sent.load();) {
         read = mine.sent.load();
-        static_cast<void>(here().park_for_permit(senders.load() > 0 ? crew.deadline()
-                                                                     : testing::in_ms(1)));
+        static_cast<void>(
+            here().park_for_permit(senders.load() > 0 ? crew.deadline() : testing::in_ms(1)));
         Scheduler::clear_interrupt(here().current());
       }
     });

@@ -36,9 +36,9 @@ TEST(Thread, MayEndWhileCoroutinesAreSuspended) {
   static WaitQueue queue;
   on_new_thread([] {
     left.push_back(&here());
-    ASSERT_NE(here().spawn([](void*) {
-      static_cast<void>(here().park(queue, Deadline::never()));
-    }, nullptr, nullptr), nullptr);
+    ASSERT_NE(here().spawn([](void*) { static_cast<void>(here().park(queue, Deadline::never())); },
+                           nullptr, nullptr),
+              nullptr);
     yield_turns(1);
   });
   EXPECT_EQ(queue.size(), 1U);  // its stack is still there
@@ -94,9 +94,8 @@ TEST(Thread, AnUnparkThatArrivesAfterItsCoroutineEndedIsDropped) {
   const std::uint64_t id = first.id;
   std::thread([&] { Scheduler::unpark(first, id); }).join();
   group.join();
-  Coroutine& second = group.spawn([] {
-    EXPECT_EQ(here().park_for_permit(in_ms(2)), Status::kTimedOut);
-  });
+  Coroutine& second =
+      group.spawn([] { EXPECT_EQ(here().park_for_permit(in_ms(2)), Status::kTimedOut); });
   EXPECT_EQ(&first, &second);
 }
 

@@ -170,8 +170,8 @@ typedef struct coev_api {
    * exactly once in every case, on any thread, perhaps without the GIL. release may
    * be NULL.
    * Switches: always. */
-  int (*offload)(void (*function)(void* argument), void* argument,
-                 void (*release)(void* argument), double timeout);
+  int (*offload)(void (*function)(void* argument), void* argument, void (*release)(void* argument),
+                 double timeout);
 } coev_api;
 
 /* The table of the installed coev, or NULL with ImportError set. */
