@@ -65,7 +65,7 @@ struct Coroutine : ListLink {
   using Entry = void (*)(void* argument);
 
   // Not a multiple of a page: the rest is what the stack has of the shared one.
-  static constexpr std::size_t kAnnexBytes = 4 * 4096 + 1792;
+  static constexpr std::size_t kAnnexBytes = 4 * 4096 + 1152;
 
   Context context;
   Scheduler* scheduler = nullptr;  // not owned
