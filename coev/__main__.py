@@ -61,11 +61,9 @@ def _run_script(path: str) -> None:
     from importlib.machinery import SourceFileLoader
 
     namespace = vars(_fresh_main())
-    namespace.update(
-        __file__=path,
-        __loader__=SourceFileLoader("__main__", path),
-        __cached__=None,
-    )
+    namespace.update(__file__=path, __loader__=SourceFileLoader("__main__", path))
+    if sys.version_info < (3, 15):
+        namespace["__cached__"] = None
     exec(compile(source, path, "exec", dont_inherit=True), namespace)
 
 

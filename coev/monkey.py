@@ -64,11 +64,12 @@ def _convert_handles():
     """From 3.13 on a Thread has a handle: give those not started one of ours."""
     _threading._ThreadHandle = _coev._ThreadHandle
     _sys.modules["_thread"]._ThreadHandle = _coev._ThreadHandle
+    attribute = "_handle" if hasattr(_threading.main_thread(), "_handle") else "_os_thread_handle"
     for thread in list(_threading._dangling):
         if thread is _threading.main_thread():
-            thread._handle = _coev._make_thread_handle(thread.ident)
+            setattr(thread, attribute, _coev._make_thread_handle(thread.ident))
         elif not thread._started.is_set():
-            thread._handle = _coev._ThreadHandle()
+            setattr(thread, attribute, _coev._ThreadHandle())
 
 
 def _patch():

@@ -11,7 +11,11 @@ import sys
 import textwrap
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+import coev
+
+# Where the coev under test is, which need not be where its sources are.
+ROOT = Path(coev.__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
 
 #: How long the stress tests last, in seconds.
 STRESS_SECONDS = float(os.environ.get("COEV_STRESS_SECONDS", "1"))
@@ -23,7 +27,7 @@ def run_script(text, *args, timeout=30, env=None, flags=(), stdin=None):
     Text is dedented. A script that does not end in *timeout* seconds gets
     SIGABRT, so that faulthandler says where it hung, and is killed.
     """
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), str(TESTS)]))
     environment["PYTHONFAULTHANDLER"] = "1"
     environment.pop("PYTHONUNBUFFERED", None)
     environment.update(env or {})

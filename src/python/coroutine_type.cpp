@@ -1,6 +1,7 @@
 #include "python/coroutine_type.h"
 
 #include <structmember.h>
+#include <sys/mman.h>
 
 #include <atomic>
 #include <new>
@@ -18,7 +19,37 @@ PyObject* coroutine_exit = nullptr;
 
 namespace {
 
-std::atomic<unsigned long> g_next_ident{1};  // never a pthread_t: those are addresses
+// Idents are addresses of a region that nobody else can have: never a live
+// pthread_t, and where C takes one for a pthread_t all the same (faulthandler asks
+// for the thread's name from 3.14 on) it finds zeros and no crash.
+class Idents {
+ public:
+  [[nodiscard]] unsigned long take() noexcept {
+    const unsigned long first = base();
+    return first + (next_.fetch_add(1) % kCount);
+  }
+  [[nodiscard]] bool includes(unsigned long ident) noexcept {
+    return ident - base() < kCount && ident - base() < next_.load();
+  }
+  // 1 for the first coroutine, and so on.
+  [[nodiscard]] unsigned long ordinal(unsigned long ident) noexcept { return ident - base() + 1; }
+
+ private:
+  static constexpr unsigned long kCount = 1UL << 30;
+  static constexpr unsigned long kSlack = 4096;  // more than a pthread_t points to
+
+  // Without address space for it: small numbers, which no pthread_t is either.
+  static unsigned long base() noexcept {
+    static const unsigned long first = [] {
+      void* region = mmap(nullptr, kCount + kSlack, PROT_READ,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      return region == MAP_FAILED ? 1UL : reinterpret_cast<unsigned long>(region);
+    }();
+    return first;
+  }
+  std::atomic<unsigned long> next_{0};
+};
+Idents g_idents;
 long g_threads = 0;
 long g_threads_to_join = 0;
 Event g_no_thread_to_join;
@@ -246,8 +277,9 @@ PyObject* get_ident(PyObject* self, void*) { return PyLong_FromUnsignedLong(cast
 PyObject* get_name(PyObject* object, void*) {
   CoroutineObject* self = cast(object);
   if (self->name == nullptr) {
-    self->name = self->is_main ? PyUnicode_FromString("main")
-                               : PyUnicode_FromFormat("coroutine-%lu", self->ident);
+    self->name = self->is_main
+                     ? PyUnicode_FromString("main")
+                     : PyUnicode_FromFormat("coroutine-%lu", g_idents.ordinal(self->ident));
   }
   return Py_XNewRef(self->name);
 }
@@ -412,7 +444,7 @@ CoroutineObject* start(PyObject* function, PyObject* arguments, PyObject* keywor
     PyErr_SetString(PyExc_RuntimeError, "can't start new thread at interpreter shutdown");
     return nullptr;
   }
-  CoroutineObject* self = create(g_next_ident.fetch_add(1));
+  CoroutineObject* self = create(g_idents.take());
   if (self == nullptr) return nullptr;
   self->function = Py_NewRef(function);
   self->arguments = Py_XNewRef(arguments);
@@ -527,9 +559,7 @@ Event& no_thread_to_join() noexcept {
   return g_no_thread_to_join;
 }
 
-bool is_coroutine_ident(unsigned long ident) noexcept {
-  return ident != 0 && ident < g_next_ident.load();
-}
+bool is_coroutine_ident(unsigned long ident) noexcept { return g_idents.includes(ident); }
 
 unsigned long current_ident() noexcept {
   Scheduler* scheduler = Scheduler::find();

@@ -105,7 +105,12 @@ TEST_F(Offload, BlocksSignalsOnItsThreads) {
 TEST_F(Offload, ATimeoutLeavesARunningJobToItself) {
   Gate gate;
   auto ended = std::make_shared<std::atomic<bool>>(false);
-  EXPECT_EQ(run([&gate, ended] { gate.pass(), *ended = true; }, in_ms(5)), Status::kTimedOut);
+  auto begun = std::make_shared<std::atomic<bool>>(false);
+  auto* job = new Call([&gate, begun, ended] { *begun = true, gate.pass(), *ended = true; });
+  ASSERT_EQ(offload::submit(*job), Status::kOk);
+  while (!begun->load()) ASSERT_EQ(testing::sleep_ms(1), Status::kTimedOut);
+  EXPECT_EQ(offload::wait(*job, in_ms(5)), Status::kTimedOut);
+  offload::abandon(*job);
   EXPECT_EQ(g_jobs_alive.load(), 1);
   gate.open = true;
   wait_until_no_job_is_alive();
