@@ -173,6 +173,8 @@ def last_words(text):
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_same_end_as_with_threads_of(name):
     native = run(PROGRAMS[name], patch=False)
+    if "_enter_buffered_busy" in native.stderr:
+        pytest.skip("CPython itself aborted: its thread died with the lock of stderr held")
     ours = run(PROGRAMS[name])
     assert ours.returncode == native.returncode, describe(ours) + describe(native)
     assert ours.stdout == native.stdout, describe(ours) + describe(native)

@@ -129,6 +129,17 @@ PyObject* lock_release(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) 
   Py_RETURN_NONE;
 }
 
+// What __exit__() is given is an exception's type, value and traceback.
+constexpr Py_ssize_t kExitArguments = 3;
+
+PyObject* lock_exit(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                    PyObject* keywords) {
+  if (count != kExitArguments && g_lock.exit.counts_arguments()) {
+    return g_lock.exit(self, arguments, count, keywords);  // raises
+  }
+  return lock_release(self, arguments, count, keywords);
+}
+
 PyObject* lock_locked(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
   return PyBool_FromLong(lock_of(self).locked());
 }
@@ -165,6 +176,14 @@ PyObject* refuse_release() noexcept {
 PyObject* rlock_release(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
   if (rlock_of(self).release(lock_owner()) != Status::kOk) return refuse_release();
   Py_RETURN_NONE;
+}
+
+PyObject* rlock_exit(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                     PyObject* keywords) {
+  if (count != kExitArguments && g_rlock.exit.counts_arguments()) {
+    return g_rlock.exit(self, arguments, count, keywords);  // raises
+  }
+  return rlock_release(self, arguments, count, keywords);
 }
 
 PyObject* rlock_locked(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
@@ -335,7 +354,7 @@ bool retarget_lock(PyObject* type) noexcept {
          retarget<lock_acquire>(type, "__enter__", &g_lock.enter) &&
          retarget<lock_release>(type, "release", &g_lock.release) &&
          retarget<lock_release>(type, "release_lock", &g_lock.release_lock) &&
-         retarget<lock_release>(type, "__exit__", &g_lock.exit) &&
+         retarget<lock_exit>(type, "__exit__", &g_lock.exit) &&
          retarget<lock_locked>(type, "locked", &g_lock.locked) &&
          retarget<lock_locked>(type, "locked_lock", &g_lock.locked_lock);
 }
@@ -345,7 +364,7 @@ bool retarget_rlock(PyObject* type) noexcept {
   return retarget<rlock_acquire>(type, "acquire", &g_rlock.acquire) &&
          retarget<rlock_acquire>(type, "__enter__", &g_rlock.enter) &&
          retarget<rlock_release>(type, "release", &g_rlock.release) &&
-         retarget<rlock_release>(type, "__exit__", &g_rlock.exit) &&
+         retarget<rlock_exit>(type, "__exit__", &g_rlock.exit) &&
          retarget<rlock_locked>(type, "locked", &g_rlock.locked) &&
          retarget<rlock_is_owned>(type, "_is_owned", &g_is_owned) &&
          retarget<rlock_recursion_count>(type, "_recursion_count", &g_recursion_count) &&

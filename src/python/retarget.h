@@ -25,6 +25,10 @@ class Original {
   PyObject* operator()(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                        PyObject* keywords = nullptr) const noexcept;
   PyObject* operator()(PyObject* self) const noexcept { return (*this)(self, nullptr, 0); }
+  // Whether it was made with its number of arguments, and so refuses another one.
+  [[nodiscard]] bool counts_arguments() const noexcept {
+    return (definition_.ml_flags & METH_VARARGS) == 0;
+  }
   // A Python function that calls it; new reference or nullptr.
   [[nodiscard]] PyObject* as_function() const noexcept;
   explicit operator bool() const noexcept { return definition_.ml_meth != nullptr; }
