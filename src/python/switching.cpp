@@ -127,7 +127,8 @@ PyObject* function_main(PyObject*, PyObject*) {
 
 PyMethodDef switching_functions[] = {
     {"spawn", as_method(function_spawn), METH_FASTCALL | METH_KEYWORDS,
-     "spawn(fn, /, *args, **kwargs)\n--\n\nStart ``fn(*args, **kwargs)`` as a coroutine; it runs in "
+     "spawn(fn, /, *args, **kwargs)\n--\n\nStart ``fn(*args, **kwargs)`` as a coroutine; it runs "
+     "in "
      "the next turn.\n\nSwitches: never.\n\n"
      ":returns: a Coroutine.\n:raises RuntimeError: there is no memory for its stack."},
     {"switch", as_method(function_switch), METH_FASTCALL | METH_KEYWORDS,

@@ -343,7 +343,8 @@ PyMethodDef waiting_functions[] = {
      "wait(fd, events, timeout=None)\n--\n\nWait for any of *events*, READABLE | WRITABLE, on "
      "*fd*; else as wait_readable().\n\nSwitches: always.\n\n:returns: the events seen."},
     {"offload", as_method(function_offload), METH_FASTCALL | METH_KEYWORDS,
-     "offload(fn, /, *args, **kwargs)\n--\n\nRun ``fn(*args, **kwargs)`` on a real thread, for calls "
+     "offload(fn, /, *args, **kwargs)\n--\n\nRun ``fn(*args, **kwargs)`` on a real thread, for "
+     "calls "
      "that block in C or on a disk, and return its result. When the wait is interrupted the call "
      "goes on by itself.\n\nSwitches: always."},
     {nullptr, nullptr, 0, nullptr}};
