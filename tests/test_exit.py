@@ -77,7 +77,7 @@ PROGRAMS = {
         def fail():
             raise ValueError("of the thread")
         _thread.start_new_thread(fail, ())
-        time.sleep(0.02)
+        time.sleep(0.3)
     """,
     "excepthook_of_threads": """
         threading.excepthook = lambda args: print("hook", args.exc_type, args.thread.name)

@@ -414,6 +414,16 @@ void Scheduler::unpark(Coroutine& coroutine, std::uint64_t id) noexcept {
   }
 }
 
+void Scheduler::unpark(std::uint64_t home, Coroutine& coroutine, std::uint64_t id) noexcept {
+  if (t_scheduler != nullptr && t_scheduler->serial() == home) {
+    unpark(coroutine, id);
+    return;
+  }
+  for_each_scheduler([&](Scheduler& scheduler) {
+    if (scheduler.serial() == home) unpark(coroutine, id);
+  });
+}
+
 // What the message sets going may end the home thread before we are done with
 // its loop: its scheduler waits for posting_.
 void Scheduler::post(Message& message) noexcept {

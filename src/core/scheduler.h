@@ -127,6 +127,9 @@ class Scheduler {
   // Gives the permit that park_for_permit() waits for, if the slot still runs the
   // function that had `id`. THREAD: any.
   static void unpark(Coroutine& coroutine, std::uint64_t id) noexcept;
+  // The same for whoever cannot know that the coroutine's OS thread, and with it
+  // the slot, still exists: `home` is the serial() of its scheduler.
+  static void unpark(std::uint64_t home, Coroutine& coroutine, std::uint64_t id) noexcept;
 
   // Ends the coroutine's wait, or its next one, with kInterrupted. The flag
   // stays until clear_interrupt(). Does nothing to a finished one.
@@ -147,6 +150,8 @@ class Scheduler {
   }
 
   // --- parts ------------------------------------------------------------------
+  // A number that no other scheduler of the process ever has.
+  [[nodiscard]] std::uint64_t serial() const noexcept { return native_.id; }
   [[nodiscard]] TimerHeap& timers() noexcept { return timers_; }
   [[nodiscard]] Readiness& readiness() noexcept { return readiness_; }
   [[nodiscard]] const Stats& stats() const noexcept { return stats_; }

@@ -23,6 +23,7 @@ struct coev_lock {
 };
 
 struct coev_waker {
+  std::uint64_t scheduler;
   coev::Coroutine* coroutine;
   std::uint64_t id;
 };
@@ -192,13 +193,16 @@ int api_unpark(PyObject* object) {
 }
 
 coev_waker* api_waker_new() {
-  Coroutine& current = thread_state::scheduler().current();
-  auto* waker = new (std::nothrow) coev_waker{&current, current.id};
+  Scheduler& scheduler = thread_state::scheduler();
+  Coroutine& current = scheduler.current();
+  auto* waker = new (std::nothrow) coev_waker{scheduler.serial(), &current, current.id};
   if (waker == nullptr) PyErr_NoMemory();
   return waker;
 }
 
-void api_waker_wake(coev_waker* waker) { Scheduler::unpark(*waker->coroutine, waker->id); }
+void api_waker_wake(coev_waker* waker) {
+  Scheduler::unpark(waker->scheduler, *waker->coroutine, waker->id);
+}
 void api_waker_free(coev_waker* waker) { delete waker; }
 
 // --- locks ----------------------------------------------------------------------------

@@ -476,14 +476,40 @@ CoroutineObject* spawn_thread(PyObject* function, PyObject* arguments, PyObject*
   return start(function, arguments, keywords, true, daemon);
 }
 
+namespace {
+
+constexpr const char* kThreadEnd = "coev.thread_end";
+
+// CPython clears the OS thread's thread state: nothing must lead to its scheduler
+// any more, which is about to go.
+void end_main(PyObject* capsule) {
+  auto* self = static_cast<CoroutineObject*>(PyCapsule_GetPointer(capsule, kThreadEnd));
+  if (thread_state::finalizing()) return;  // the scheduler stays, and nothing may run
+  self->slot->owner = nullptr;
+  self->slot = nullptr;
+  self->finished.set();
+  Py_DECREF(self);
+}
+
+CoroutineObject* create_main(Coroutine& coroutine) noexcept {
+  CoroutineObject* self = create(PyThread_get_thread_ident());
+  if (self == nullptr) return nullptr;
+  self->slot = &coroutine;
+  self->is_main = self->started = true;
+  coroutine.owner = self;
+  // From here on the capsule owns it.
+  const Ref end = Ref::steal(PyCapsule_New(self, kThreadEnd, end_main));
+  if (end) return thread_state::keep(coroutine, kThreadEnd, end.get()) ? self : nullptr;
+  coroutine.owner = nullptr;
+  self->slot = nullptr;
+  Py_DECREF(self);
+  return nullptr;
+}
+
+}  // namespace
+
 CoroutineObject* object_of(Coroutine& coroutine) noexcept {
-  if (coroutine.owner == nullptr) {
-    CoroutineObject* self = create(PyThread_get_thread_ident());
-    if (self == nullptr) return nullptr;
-    self->slot = &coroutine;
-    self->is_main = self->started = true;
-    coroutine.owner = self;  // kept as long as the OS thread's scheduler
-  }
+  if (coroutine.owner == nullptr) return create_main(coroutine);
   return static_cast<CoroutineObject*>(coroutine.owner);
 }
 

@@ -432,6 +432,13 @@ void set_ident(Coroutine& slot, unsigned long ident) noexcept { state_of(slot)->
 
 unsigned long ident() noexcept { return PyThreadState_Get()->thread_id; }
 
+bool keep(Coroutine& coroutine, const char* name, PyObject* object) noexcept {
+  PyThreadState* state = state_of(coroutine);
+  if (coroutine.state == CoroutineState::kRunning) state = PyThreadState_Get();
+  if (state->dict == nullptr) state->dict = PyDict_New();
+  return state->dict != nullptr && PyDict_SetItemString(state->dict, name, object) == 0;
+}
+
 PyFrameObject* frame_of(const Coroutine& coroutine) noexcept {
   PyThreadState* state = state_of(coroutine);
   if (coroutine.state == CoroutineState::kRunning) state = PyThreadState_Get();

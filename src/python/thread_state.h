@@ -45,6 +45,10 @@ void set_ident(Coroutine& slot, unsigned long ident) noexcept;
 [[nodiscard]] unsigned long ident() noexcept;  // of whom the current thread state stands for
 [[nodiscard]] PyFrameObject* frame_of(const Coroutine& coroutine) noexcept;  // new reference
 
+// Keeps `object` (borrowed) under `name` until CPython clears the thread state of
+// `coroutine`. ERRORS: false with MemoryError set.
+[[nodiscard]] bool keep(Coroutine& coroutine, const char* name, PyObject* object) noexcept;
+
 // From 3.13 on only one thread state is told that a signal is pending. This
 // tells the one that is running. Safe in a signal handler, without the GIL.
 void mark_signal_pending() noexcept;

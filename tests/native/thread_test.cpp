@@ -99,6 +99,31 @@ TEST(Thread, AnUnparkThatArrivesAfterItsCoroutineEndedIsDropped) {
   EXPECT_EQ(&first, &second);
 }
 
+TEST(Thread, AnUnparkThatArrivesAfterItsOsThreadEndedIsDropped) {
+  std::uint64_t home = 0;
+  Coroutine* coroutine = nullptr;
+  std::uint64_t id = 0;
+  std::thread([&] {
+    Group group;
+    home = here().serial();
+    coroutine = &group.spawn([] {});
+    id = coroutine->id;
+    group.join();
+  }).join();
+  EXPECT_NE(home, here().serial());
+  Scheduler::unpark(home, *coroutine, id);
+}
+
+TEST(Thread, AnUnparkFindsItsCoroutineByTheSerialOfItsScheduler) {
+  Scheduler& self = here();
+  const std::uint64_t id = self.current().id;
+  Scheduler::unpark(self.serial(), self.current(), id);
+  EXPECT_EQ(self.park_for_permit(testing::passed()), Status::kOk);
+  std::thread other([&] { Scheduler::unpark(self.serial(), self.current(), id); });
+  EXPECT_EQ(self.park_for_permit(in_ms(10'000)), Status::kOk);
+  other.join();
+}
+
 // The thread woken by the last message ends while its waker is still in post().
 TEST(Thread, MayEndAsSoonAsItIsWoken) {
   for (int i = 0; i < (testing::under_valgrind() ? 20 : 500); ++i) {

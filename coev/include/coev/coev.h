@@ -107,7 +107,8 @@ typedef struct coev_api {
   int (*unpark)(PyObject* coroutine);
 
   /* A handle on the current coroutine for threads without the GIL. NULL with an
-   * exception set. Free it after its last use; the coroutine may end before. */
+   * exception set. Free it after its last use; the coroutine may end before, and
+   * its OS thread, too. */
   coev_waker* (*waker_new)(void);
   /* As unpark(). Needs no GIL; any thread. Not safe in a signal handler. */
   void (*waker_wake)(coev_waker* waker);
