@@ -36,6 +36,14 @@ struct Fiber {
 #endif
 };
 
+// Memory that was just mapped. What stood at its address before may have left
+// marks: frames that never returned.
+inline void forget_marks([[maybe_unused]] void* low, [[maybe_unused]] std::size_t bytes) noexcept {
+#ifdef COEV_ASAN
+  __asan_unpoison_memory_region(low, bytes);
+#endif
+}
+
 inline void adopt_native_stack([[maybe_unused]] Fiber& fiber) noexcept {
 #ifdef COEV_TSAN
   fiber.tsan = __tsan_get_current_fiber();

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <new>
 
+#include "core/sanitizer.h"
+
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
@@ -43,6 +45,7 @@ bool StackPool::map_slab(std::size_t stack_bytes) noexcept {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
   if (memory == MAP_FAILED) return false;
+  sanitizer::forget_marks(memory, bytes);
   madvise(memory, bytes, MADV_NOHUGEPAGE);  // a huge page would make each stack cost 2 MiB
   try {
     slabs_.push_back({static_cast<char*>(memory), bytes, 0, stack_bytes});
