@@ -1,12 +1,18 @@
 """Fixtures for tests of the coev API; what they need of a Python of its own is in run_script."""
 
 import gc
+import signal
 import socket
 
 import pytest
 
 import coev
 from coev import _coev
+
+
+# A shell starts background jobs with SIGINT ignored, and programs that tests start
+# would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

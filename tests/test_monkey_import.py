@@ -571,7 +571,7 @@ def test_python_m_coev_is_interrupted_as_python_is(programs):
             text=True,
         )
         process.stdout.readline()
-        time.sleep(0.2)
+        time.sleep(1)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
         statuses.append((process.returncode, err))
