@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from run_script import check_script
 
 import coev
 
@@ -390,6 +391,27 @@ def test_waker_outlives_its_coroutine(api):
     coev.spawn(api.unpark_from_pthread, 0.02).join()
     # Its slot is ours now, and must not be woken by it.
     assert coev.spawn(api.park, 0.1).result() == 0
+
+
+@pytest.mark.realtime
+def test_waker_outlives_the_os_thread_of_its_coroutine(api):
+    check_script(
+        f"""
+        import sys
+        sys.path.insert(0, {os.path.dirname(api.__file__)!r})
+        import {api.__name__} as api, coev, threading, time
+        def work():
+            api.unpark_from_pthread(0.05)
+            coev.spawn(api.unpark_from_pthread, 0.05).join()
+        for _ in range(10):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        time.sleep(0.2)
+        print("alive")
+        """,
+        expect="alive",
+    )
 
 
 # --- locks ------------------------------------------------------------------------------------

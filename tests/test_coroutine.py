@@ -197,6 +197,34 @@ def test_main_coroutine_stands_for_the_os_thread():
     assert coev.spawn(coev.main).result() is main
 
 
+def test_main_coroutine_finishes_with_its_os_thread():
+    mains = []
+    known, go_on = threading.Event(), threading.Event()
+
+    def work():
+        mains.append(coev.current())
+        known.set()
+        go_on.wait(10)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    known.wait(10)
+    (main,) = mains
+    assert not main.done
+    waiting = coev.spawn(main.join)
+    coev.yield_now()
+    assert not waiting.done
+    go_on.set()
+    waiting.join()
+    thread.join()
+    assert main.done and main.result() is None
+    assert len(main.stack()) == 0
+    with pytest.raises(RuntimeError, match="finished coroutine"):
+        main.throw(KeyError())
+    with pytest.raises(RuntimeError, match="finished coroutine"):
+        coev.switch(main)
+
+
 def test_idents_are_unique_and_never_reused():
     idents = [coev.spawn(int) for _ in range(50)]
     for c in idents:

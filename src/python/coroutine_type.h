@@ -27,7 +27,7 @@ struct CoroutineObject {
   bool started;    // the function was entered
   bool is_thread;  // made by spawn_thread()
   bool is_daemon;
-  bool is_main;    // stands for an OS thread: never finishes
+  bool is_main;    // stands for an OS thread, and finishes with it
   bool retrieved;  // somebody has seen the exception
 };
 
