@@ -16,7 +16,9 @@ INSTALLED = Path(coev.__file__).resolve().parent.parent
 
 
 def check(tmp_path, *command):
-    environment = dict(os.environ, MYPYPATH=str(INSTALLED), PYTHONPATH=str(INSTALLED))
+    environment = dict(os.environ)
+    if INSTALLED.name != "site-packages":  # which mypy finds, and does not want to be told
+        environment.update(MYPYPATH=str(INSTALLED), PYTHONPATH=str(INSTALLED))
     done = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=tmp_path,  # neither the source tree nor its configuration
