@@ -9,7 +9,6 @@ import pytest
 import coev
 from coev import _coev
 
-
 # A shell starts background jobs with SIGINT ignored, and programs that tests start
 # would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
