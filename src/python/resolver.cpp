@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "python/arguments.h"
 #include "python/blocking.h"
 #include "python/ref.h"
 #include "python/retarget.h"
@@ -39,17 +40,9 @@ bool is_immediate(PyObject* host) noexcept {
 PyObject* call_on_thread(const Original& original, PyObject* const* arguments, Py_ssize_t count,
                          PyObject* keywords) noexcept {
   const Ref function = Ref::steal(original.as_function());
-  const Ref positional = Ref::steal(PyTuple_New(count));
-  const Ref named = Ref::steal(PyDict_New());
+  const Ref positional = pack(arguments, count);
+  const Ref named = pack_keywords(arguments + count, keywords);
   if (!function || !positional || !named) return nullptr;
-  for (Py_ssize_t i = 0; i < count; ++i) {
-    PyTuple_SET_ITEM(positional.get(), i, Py_NewRef(arguments[i]));
-  }
-  for (Py_ssize_t i = 0; keywords != nullptr && i < PyTuple_GET_SIZE(keywords); ++i) {
-    if (PyDict_SetItem(named.get(), PyTuple_GET_ITEM(keywords, i), arguments[count + i]) < 0) {
-      return nullptr;
-    }
-  }
   return run_offloaded(function.get(), positional.get(), named.get(), nullptr);
 }
 

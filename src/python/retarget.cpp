@@ -1,5 +1,6 @@
 #include "python/retarget.h"
 
+#include "python/arguments.h"
 #include "python/ref.h"
 
 namespace coev::python {
@@ -41,22 +42,6 @@ PyMethodDef* find_definition(PyObject* owner, const char* name) noexcept {
   }
   if (PyCFunction_Check(found)) return reinterpret_cast<PyCFunctionObject*>(found)->m_ml;
   return nullptr;
-}
-
-Ref pack(PyObject* const* arguments, Py_ssize_t count) noexcept {
-  Ref tuple = Ref::steal(PyTuple_New(count));
-  for (Py_ssize_t i = 0; tuple && i < count; ++i) {
-    PyTuple_SET_ITEM(tuple.get(), i, Py_NewRef(arguments[i]));
-  }
-  return tuple;
-}
-
-Ref pack_keywords(PyObject* const* values, PyObject* names) noexcept {
-  Ref dict = Ref::steal(PyDict_New());
-  for (Py_ssize_t i = 0; dict && i < PyTuple_GET_SIZE(names); ++i) {
-    if (PyDict_SetItem(dict.get(), PyTuple_GET_ITEM(names, i), values[i]) < 0) return {};
-  }
-  return dict;
 }
 
 }  // namespace

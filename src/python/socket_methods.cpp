@@ -51,8 +51,6 @@ bool parse_int(PyObject* object, int* value) noexcept {
   return true;
 }
 
-PyObject* raise_io(Status status) noexcept { return raise(status); }
-
 // --- recv and send: the hot ones ------------------------------------------------------
 
 constexpr std::size_t kScratchBytes = 64 * 1024;
@@ -115,7 +113,7 @@ PyObject* receive_large(PyObject* self, Py_ssize_t bytes, int flags, Deadline de
                                 flags, deadline, &count);
   if (status != Status::kOk) {
     Py_DECREF(result);
-    return raise_io(status);
+    return raise(status);
   }
   _PyBytes_Resize(&result, static_cast<Py_ssize_t>(count));
   return result;
@@ -138,7 +136,7 @@ PyObject* replaced_recv(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   char* buffer = scratch();
   const Status status =
       receive(self, buffer, static_cast<std::size_t>(bytes), flags, deadline, &received);
-  if (status != Status::kOk) return raise_io(status);
+  if (status != Status::kOk) return raise(status);
   return PyBytes_FromStringAndSize(buffer, static_cast<Py_ssize_t>(received));
 }
 
@@ -187,7 +185,7 @@ PyObject* replaced_recv_into(PyObject* self, PyObject* const* arguments, Py_ssiz
   }
   std::size_t received = 0;
   const Status status = receive(self, buffer.bytes(), bytes, flags, socket.deadline(), &received);
-  if (status != Status::kOk) return raise_io(status);
+  if (status != Status::kOk) return raise(status);
   return PyLong_FromSize_t(received);
 }
 
@@ -213,7 +211,7 @@ PyObject* replaced_send(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   if (!data) return complain(original);
   std::size_t sent = 0;
   const Status status = send_some(self, data.bytes(), data.size(), flags, socket.deadline(), &sent);
-  if (status != Status::kOk) return raise_io(status);
+  if (status != Status::kOk) return raise(status);
   return PyLong_FromSize_t(sent);
 }
 
@@ -235,7 +233,7 @@ PyObject* replaced_sendall(PyObject* self, PyObject* const* arguments, Py_ssize_
     std::size_t sent = 0;
     const Status status =
         send_some(self, data.bytes() + done, data.size() - done, flags, deadline, &sent);
-    if (status != Status::kOk) return raise_io(status);
+    if (status != Status::kOk) return raise(status);
     done += sent;
   } while (done < data.size());
   Py_RETURN_NONE;
@@ -264,7 +262,7 @@ bool wait_ready(PyObject* self, unsigned event, Deadline deadline) noexcept {
     if (fd < 0) return Status::kClosed;
     return readiness.wait(fd, event, deadline, self, nullptr);
   });
-  if (status != Status::kOk) raise_io(status);
+  if (status != Status::kOk) raise(status);
   return status == Status::kOk;
 }
 
@@ -273,7 +271,7 @@ PyObject* until_done(PyObject* self, unsigned event, Call call) noexcept {
   const Deadline deadline = socket_fields(self).deadline();
   Scheduler& scheduler = thread_state::scheduler();
   const Status quota = wait([&] { return scheduler.spend_quota(); });
-  if (quota != Status::kOk) return raise_io(quota);
+  if (quota != Status::kOk) return raise(quota);
   for (;;) {
     PyObject* result = nullptr;
     const Status status = try_on_shadow(self, &result, call);
@@ -439,7 +437,7 @@ int finish_connect(PyObject* self, PyObject* address, int error, Deadline deadli
   while (error == EAGAIN && socket_fields(self).family == AF_UNIX && deadline.is_never()) {
     const Status status =
         wait([&] { return scheduler.sleep_until(Deadline::after(kUnixRetryNs)); });
-    if (status != Status::kTimedOut) return raise_io(status), -1;
+    if (status != Status::kTimedOut) return raise(status), -1;
     error = attempt_connect(self, address);
   }
   if (error != EINPROGRESS && error != EINTR) return error;

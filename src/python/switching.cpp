@@ -1,5 +1,6 @@
 #include "python/switching.h"
 
+#include "python/arguments.h"
 #include "python/blocking.h"
 #include "python/ref.h"
 
@@ -94,23 +95,12 @@ PyObject* function_spawn(PyObject*, PyObject* const* arguments, Py_ssize_t count
                  Py_TYPE(arguments[0])->tp_name);
     return nullptr;
   }
-  Ref positional;
-  if (count > 1) {
-    positional = Ref::steal(PyTuple_New(count - 1));
-    if (!positional) return nullptr;
-    for (Py_ssize_t i = 1; i < count; ++i) {
-      PyTuple_SET_ITEM(positional.get(), i - 1, Py_NewRef(arguments[i]));
-    }
-  }
+  Ref positional;  // and `named`: empty for none, which costs spawn() nothing
+  if (count > 1 && !(positional = pack(arguments + 1, count - 1))) return nullptr;
   Ref named;
-  if (keywords != nullptr && PyTuple_GET_SIZE(keywords) > 0) {
-    named = Ref::steal(PyDict_New());
-    if (!named) return nullptr;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(keywords); ++i) {
-      if (PyDict_SetItem(named.get(), PyTuple_GET_ITEM(keywords, i), arguments[count + i]) < 0) {
-        return nullptr;
-      }
-    }
+  if (keywords != nullptr && PyTuple_GET_SIZE(keywords) > 0 &&
+      !(named = pack_keywords(arguments + count, keywords))) {
+    return nullptr;
   }
   return reinterpret_cast<PyObject*>(spawn(arguments[0], positional.get(), named.get()));
 }

@@ -4,6 +4,7 @@
 
 #include "core/offload.h"
 #include "core/readiness.h"
+#include "python/arguments.h"
 #include "python/blocking.h"
 #include "python/coroutine_type.h"
 #include "python/ref.h"
@@ -130,17 +131,9 @@ PyObject* function_offload(PyObject*, PyObject* const* arguments, Py_ssize_t cou
     PyErr_SetString(PyExc_TypeError, "offload() takes a callable and its arguments");
     return nullptr;
   }
-  const Ref positional = Ref::steal(PyTuple_New(count - 1));
-  const Ref named = Ref::steal(PyDict_New());
+  const Ref positional = pack(arguments + 1, count - 1);
+  const Ref named = pack_keywords(arguments + count, keywords);
   if (!positional || !named) return nullptr;
-  for (Py_ssize_t i = 1; i < count; ++i) {
-    PyTuple_SET_ITEM(positional.get(), i - 1, Py_NewRef(arguments[i]));
-  }
-  for (Py_ssize_t i = 0; keywords != nullptr && i < PyTuple_GET_SIZE(keywords); ++i) {
-    if (PyDict_SetItem(named.get(), PyTuple_GET_ITEM(keywords, i), arguments[count + i]) < 0) {
-      return nullptr;
-    }
-  }
   return run_offloaded(arguments[0], positional.get(), named.get(), nullptr);
 }
 

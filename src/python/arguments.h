@@ -1,0 +1,30 @@
+// Arguments as a vectorcall brings them, packed as PyObject_Call() takes them.
+#pragma once
+
+#include <Python.h>
+
+#include "python/ref.h"
+
+namespace coev::python {
+
+// A tuple of the positional ones; empty with an exception set.
+inline Ref pack(PyObject* const* arguments, Py_ssize_t count) noexcept {
+  Ref tuple = Ref::steal(PyTuple_New(count));
+  for (Py_ssize_t i = 0; tuple && i < count; ++i) {
+    PyTuple_SET_ITEM(tuple.get(), i, Py_NewRef(arguments[i]));
+  }
+  return tuple;
+}
+
+// A dict of the named ones; `names` may be nullptr for none. Empty with an
+// exception set.
+inline Ref pack_keywords(PyObject* const* values, PyObject* names) noexcept {
+  Ref dict = Ref::steal(PyDict_New());
+  const Py_ssize_t count = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
+  for (Py_ssize_t i = 0; dict && i < count; ++i) {
+    if (PyDict_SetItem(dict.get(), PyTuple_GET_ITEM(names, i), values[i]) < 0) return {};
+  }
+  return dict;
+}
+
+}  // namespace coev::python
