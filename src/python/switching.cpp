@@ -96,11 +96,14 @@ PyObject* function_spawn(PyObject*, PyObject* const* arguments, Py_ssize_t count
     return nullptr;
   }
   Ref positional;  // and `named`: empty for none, which costs spawn() nothing
-  if (count > 1 && !(positional = pack(arguments + 1, count - 1))) return nullptr;
+  if (count > 1) {
+    positional = pack(arguments + 1, count - 1);
+    if (!positional) return nullptr;
+  }
   Ref named;
-  if (keywords != nullptr && PyTuple_GET_SIZE(keywords) > 0 &&
-      !(named = pack_keywords(arguments + count, keywords))) {
-    return nullptr;
+  if (keywords != nullptr && PyTuple_GET_SIZE(keywords) > 0) {
+    named = pack_keywords(arguments + count, keywords);
+    if (!named) return nullptr;
   }
   return reinterpret_cast<PyObject*>(spawn(arguments[0], positional.get(), named.get()));
 }
