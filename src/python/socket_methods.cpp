@@ -1,7 +1,6 @@
 #include "python/socket_methods.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -12,6 +11,8 @@
 #include "core/readiness.h"
 #include "core/scheduler.h"
 #include "python/blocking.h"
+#include "python/buffer_view.h"
+#include "python/hidden_nonblocking.h"
 #include "python/ref.h"
 #include "python/resolver.h"
 #include "python/retarget.h"
@@ -140,25 +141,6 @@ PyObject* replaced_recv(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   return PyBytes_FromStringAndSize(buffer, static_cast<Py_ssize_t>(received));
 }
 
-// A buffer that is released at the end of a call.
-class BufferView {
- public:
-  BufferView(PyObject* object, int flags) noexcept
-      : valid_(PyObject_GetBuffer(object, &view_, flags) == 0) {}
-  ~BufferView() {
-    if (valid_) PyBuffer_Release(&view_);
-  }
-  BufferView(const BufferView&) = delete;
-  BufferView& operator=(const BufferView&) = delete;
-  explicit operator bool() const noexcept { return valid_; }
-  [[nodiscard]] char* bytes() const noexcept { return static_cast<char*>(view_.buf); }
-  [[nodiscard]] std::size_t size() const noexcept { return static_cast<std::size_t>(view_.len); }
-
- private:
-  Py_buffer view_;
-  bool valid_;
-};
-
 PyObject* replaced_recv_into(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                              PyObject* keywords) {
   static constexpr const char* kNames[] = {"buffer", "nbytes", "flags", nullptr};
@@ -254,18 +236,6 @@ Status try_on_shadow(PyObject* self, PyObject** result, Call call) noexcept {
   return Status::kTimedOut;
 }
 
-// Waits until `event` on the socket's fd; true, or false with an exception set.
-bool wait_ready(PyObject* self, unsigned event, Deadline deadline) noexcept {
-  Readiness& readiness = thread_state::scheduler().readiness();
-  const Status status = wait([&] {
-    const int fd = socket_fields(self).fd;
-    if (fd < 0) return Status::kClosed;
-    return readiness.wait(fd, event, deadline, self, nullptr);
-  });
-  if (status != Status::kOk) raise(status);
-  return status == Status::kOk;
-}
-
 template <typename Call>
 PyObject* until_done(PyObject* self, unsigned event, Call call) noexcept {
   const Deadline deadline = socket_fields(self).deadline();
@@ -276,7 +246,8 @@ PyObject* until_done(PyObject* self, unsigned event, Call call) noexcept {
     PyObject* result = nullptr;
     const Status status = try_on_shadow(self, &result, call);
     if (status != Status::kTimedOut) return result;
-    if (!wait_ready(self, event, deadline)) return nullptr;
+    const Status ready = wait_ready(self, event, deadline);
+    if (ready != Status::kOk) return raise(ready);
   }
 }
 
@@ -368,49 +339,19 @@ PyObject* replaced_sendto(PyObject* self, PyObject* const* arguments, Py_ssize_t
                     [&](PyObject* shadow) { return g_original.sendto(shadow, values, 3); });
 }
 
-// --- O_NONBLOCK -----------------------------------------------------------------------
+// --- accept ---------------------------------------------------------------------------
 
-// accept() and connect() have no flag of their own, so the open file must not
-// block. Listening sockets keep the mode, and os.get_blocking() keeps saying what
-// the user set; connect() gives it back.
-
-std::vector<bool>& hidden_nonblocking() noexcept {  // by fd
-  static auto* const fds = new std::vector<bool>;
-  return *fds;
-}
-
-bool is_hidden(int fd) noexcept {
-  const auto index = static_cast<std::size_t>(fd);
-  return fd >= 0 && index < hidden_nonblocking().size() && hidden_nonblocking()[index];
-}
-
-bool hide(int fd) noexcept {
-  const int flags = fcntl(fd, F_GETFL);
-  if (flags < 0) return false;
-  if ((flags & O_NONBLOCK) != 0) return true;
-  const auto index = static_cast<std::size_t>(fd);
-  if (index >= hidden_nonblocking().size()) hidden_nonblocking().resize(2 * index + 64);
-  hidden_nonblocking()[index] = true;
-  return fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
-}
-
-void forget_hidden(int fd) noexcept {
-  if (is_hidden(fd)) hidden_nonblocking()[static_cast<std::size_t>(fd)] = false;
-}
-
-void unhide(int fd) noexcept {
-  if (!is_hidden(fd)) return;
-  forget_hidden(fd);
-  const int flags = fcntl(fd, F_GETFL);
-  if (flags >= 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
-}
+// accept() and connect() have no flag of their own. Listening sockets keep
+// O_NONBLOCK, connect() gives the user's mode back.
 
 PyObject* replaced_accept(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
   const SocketFields& socket = socket_fields(self);
   if (!would_block(socket)) return g_original.accept(self, arguments, count);
   return until_done(self, kReadable, [](PyObject* shadow) -> PyObject* {
     const int fd = socket_fields(shadow).fd;
-    if (!is_hidden(fd) && !hide(fd)) return PyErr_SetFromErrno(PyExc_OSError);
+    if (!hidden_nonblocking::is_set(fd) && !hidden_nonblocking::set(fd)) {
+      return PyErr_SetFromErrno(PyExc_OSError);
+    }
     return g_original.accept(shadow);
   });
 }
@@ -441,7 +382,8 @@ int finish_connect(PyObject* self, PyObject* address, int error, Deadline deadli
     error = attempt_connect(self, address);
   }
   if (error != EINPROGRESS && error != EINTR) return error;
-  if (!wait_ready(self, kWritable, deadline)) return -1;
+  const Status ready = wait_ready(self, kWritable, deadline);
+  if (ready != Status::kOk) return raise(ready), -1;
   socklen_t size = sizeof error;
   if (getsockopt(socket_fields(self).fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
   if (error != 0 || !deadline.is_never()) return error;
@@ -456,9 +398,9 @@ int connect_to(PyObject* self, PyObject* given, const Original& original) noexce
   const Deadline deadline = socket.deadline();
   const Ref address = Ref::steal(resolver::resolve(self, given));
   if (!address) return -1;
-  const bool was_hidden = is_hidden(socket.fd);
+  const bool was_hidden = hidden_nonblocking::is_set(socket.fd);
   const int fd = socket.fd;
-  if (!hide(fd)) return errno;
+  if (!hidden_nonblocking::set(fd)) return errno;
   PyObject* target = address.get();
   int error = attempt_connect(self, target);
   if (error >= 0) {
@@ -467,7 +409,7 @@ int connect_to(PyObject* self, PyObject* given, const Original& original) noexce
     Ref::steal(complain([&] { return original(self, &target, 1); }));
   }
   const int saved = errno;
-  if (!was_hidden && socket_fields(self).fd == fd) unhide(fd);
+  if (!was_hidden && socket_fields(self).fd == fd) hidden_nonblocking::restore(fd);
   errno = saved;
   return error;
 }
@@ -496,7 +438,7 @@ PyObject* replaced_connect_ex(PyObject* self, PyObject* const* arguments, Py_ssi
 
 void forget(int fd) noexcept {
   if (fd < 0) return;
-  forget_hidden(fd);
+  hidden_nonblocking::forget(fd);
   Readiness::forget(fd);
 }
 
@@ -506,7 +448,8 @@ PyObject* replaced_close(PyObject* self, PyObject* const* arguments, Py_ssize_t 
 }
 
 PyObject* replaced_detach(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
-  unhide(socket_fields(self).fd);  // whoever gets the fd expects the user's mode
+  hidden_nonblocking::restore(
+      socket_fields(self).fd);  // whoever gets the fd expects the user's mode
   forget(socket_fields(self).fd);
   return g_original.detach(self, arguments, count);
 }
@@ -514,7 +457,8 @@ PyObject* replaced_detach(PyObject* self, PyObject* const* arguments, Py_ssize_t
 template <Original Originals::*original>
 PyObject* with_mode(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                     PyObject* keywords) {
-  forget_hidden(socket_fields(self).fd);  // the original sets the open file's mode anew
+  hidden_nonblocking::forget(
+      socket_fields(self).fd);  // the original sets the open file's mode anew
   return (g_original.*original)(self, arguments, count, keywords);
 }
 
@@ -539,7 +483,7 @@ PyObject* closes_fd(PyObject* self, PyObject* const* arguments, Py_ssize_t count
 PyObject* replaced_get_blocking(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                                 PyObject* keywords) {
   if (count == 1 && PyLong_Check(arguments[0]) &&
-      is_hidden(static_cast<int>(PyLong_AsLong(arguments[0])))) {
+      hidden_nonblocking::is_set(static_cast<int>(PyLong_AsLong(arguments[0])))) {
     Py_RETURN_TRUE;
   }
   return g_original.os_get_blocking(self, arguments, count, keywords);
@@ -548,7 +492,7 @@ PyObject* replaced_get_blocking(PyObject* self, PyObject* const* arguments, Py_s
 PyObject* replaced_set_blocking(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                                 PyObject* keywords) {
   if (count > 0 && PyLong_Check(arguments[0])) {
-    forget_hidden(static_cast<int>(PyLong_AsLong(arguments[0])));
+    hidden_nonblocking::forget(static_cast<int>(PyLong_AsLong(arguments[0])));
     PyErr_Clear();
   }
   return g_original.os_set_blocking(self, arguments, count, keywords);
@@ -601,6 +545,15 @@ bool retarget_functions(PyObject* socket_module, PyObject* os_module) noexcept {
 }
 
 }  // namespace
+
+Status wait_ready(PyObject* socket, unsigned event, Deadline deadline) noexcept {
+  Readiness& readiness = thread_state::scheduler().readiness();
+  return wait([&] {
+    const int fd = socket_fields(socket).fd;
+    if (fd < 0) return Status::kClosed;
+    return readiness.wait(fd, event, deadline, socket, nullptr);
+  });
+}
 
 bool install() noexcept {
   if (g_original.recv) return true;

@@ -5,9 +5,17 @@
 
 #include <Python.h>
 
+#include "core/status.h"
+#include "core/time.h"
+
 namespace coev::python::socket_methods {
 
 // False with an exception set.
 [[nodiscard]] bool install() noexcept;
+
+// Waits until the descriptor of `socket` has `event`, kReadable or kWritable.
+// SWITCHES: always, unless the wait ends before anybody else is ready.
+// ERRORS: those of Readiness::wait(); kInterrupted with an exception set.
+Status wait_ready(PyObject* socket, unsigned event, Deadline deadline) noexcept;
 
 }  // namespace coev::python::socket_methods
