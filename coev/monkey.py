@@ -2,7 +2,7 @@
 
 Importing it changes what blocks underneath: the functions of ``_thread``, the
 methods of its locks, of ``queue.SimpleQueue`` and of ``socket.socket``, the
-resolver, and ``time.sleep``. No class and no function is exchanged for another
+resolver, ``select`` and what polls, and ``time.sleep``. No class and no function is exchanged for another
 one, so whatever was imported, subclassed, bound or created before works the same
 as what comes later. Importing it again does nothing.
 

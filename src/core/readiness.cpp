@@ -89,9 +89,17 @@ void Readiness::check_changed() noexcept {
   }
 }
 
+bool Readiness::is_wanted(Entry& entry, unsigned event) noexcept {
+  if (first_for(entry.waiters, event) != nullptr) return true;
+  for (Watch* watch = entry.watches.first(); watch != nullptr; watch = entry.watches.next(*watch)) {
+    if ((watch->events & event) != 0) return true;
+  }
+  return false;
+}
+
 void Readiness::stop_unused(Entry& entry) noexcept {
-  if (first_for(entry.waiters, kReadable) == nullptr) stop(entry, entry.reader);
-  if (first_for(entry.waiters, kWritable) == nullptr) stop(entry, entry.writer);
+  if (!is_wanted(entry, kReadable)) stop(entry, entry.reader);
+  if (!is_wanted(entry, kWritable)) stop(entry, entry.writer);
 }
 
 Status Readiness::wait(int fd, unsigned events, Deadline deadline, const void* owner,
@@ -116,6 +124,52 @@ Status Readiness::wait(int fd, unsigned events, Deadline deadline, const void* o
   return status;
 }
 
+Status Readiness::begin_watch(Watch& watch) noexcept {
+  Entry* entry = watch.fd < 0 ? nullptr : find_or_add(watch.fd);
+  if (entry == nullptr) return watch.fd < 0 ? Status::kClosed : Status::kNoMemory;
+  const bool kept = entry->owner != nullptr;
+  watch.coroutine = &scheduler_.current();
+  if ((watch.events & kReadable) != 0) this->watch(*entry, entry->reader, kReadable, kept);
+  if ((watch.events & kWritable) != 0) this->watch(*entry, entry->writer, kWritable, kept);
+  entry->watches.push_back(watch);
+  return Status::kOk;
+}
+
+void Readiness::end_watch(Watch& watch) noexcept {
+  if (!watch.linked()) return;
+  watch.unlink();
+  Entry* entry = find(watch.fd);
+  if (entry->owner == nullptr) stop_unused(*entry);
+}
+
+Status Readiness::wait_any(std::span<Watch> watches, Deadline deadline) noexcept {
+  scheduler_.run_messages();  // a forget() of another OS thread must come first
+  Status status = Status::kOk;
+  for (Watch& watch : watches) {
+    status = begin_watch(watch);
+    if (status != Status::kOk) break;
+  }
+  if (status == Status::kOk) status = scheduler_.park(watchers_, deadline);
+  for (Watch& watch : watches) end_watch(watch);
+  return status;
+}
+
+// Whether anybody was there to be woken: who has been woken but did not run yet
+// is still among the watches.
+bool Readiness::wake_watchers(Entry& entry, unsigned events, Status status) noexcept {
+  bool woken = false;
+  for (Watch* watch = entry.watches.first(); watch != nullptr; watch = entry.watches.next(*watch)) {
+    Coroutine& coroutine = *watch->coroutine;
+    const bool waits = coroutine.state == CoroutineState::kParked &&
+                       coroutine.queue == &watchers_ && coroutine.linked();
+    if (!waits || (status == Status::kOk && (watch->events & events) == 0)) continue;
+    watchers_.remove(coroutine);
+    Scheduler::wake(coroutine, status);
+    woken = true;
+  }
+  return woken;
+}
+
 void Readiness::set_drained(int fd, const void* owner) noexcept {
   Entry* entry = find(fd);
   if (entry != nullptr && owner != nullptr && entry->owner == owner) entry->drained = true;
@@ -137,9 +191,10 @@ void Readiness::on_event(Entry& entry, ev_io& watcher, unsigned events) noexcept
     return;
   }
   if ((events & kReadable) != 0) entry.drained = false;
+  const bool watched = wake_watchers(entry, events, Status::kOk);
   Coroutine* waiter = first_for(entry.waiters, events);
   if (waiter == nullptr) {
-    stop(entry, watcher);
+    if (!watched) stop(entry, watcher);
     return;
   }
   entry.waiters.remove(*waiter);
@@ -157,6 +212,7 @@ void Readiness::forget_here(int fd) noexcept {
   while (Coroutine* waiter = entry->waiters.claim_first()) {
     Scheduler::wake(*waiter, Status::kClosed);
   }
+  wake_watchers(*entry, 0, Status::kClosed);
 }
 
 struct ForgetMessage : Message {

@@ -17,8 +17,10 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <vector>
 
+#include "core/intrusive_list.h"
 #include "core/loop.h"
 #include "core/status.h"
 #include "core/time.h"
@@ -27,9 +29,17 @@
 namespace coev {
 
 class Scheduler;
+struct Coroutine;
 
 inline constexpr unsigned kReadable = EV_READ;
 inline constexpr unsigned kWritable = EV_WRITE;
+
+// One of several fds that a coroutine waits for at once.
+struct Watch : ListLink {
+  int fd = -1;
+  unsigned events = 0;             // none: only that the fd is closed
+  Coroutine* coroutine = nullptr;  // set by wait_any()
+};
 
 class Readiness {
  public:
@@ -45,6 +55,13 @@ class Readiness {
   // open), kNoMemory.
   Status wait(int fd, unsigned events, Deadline deadline, const void* owner,
               unsigned* ready) noexcept;
+
+  // Waits until any of `watches` has its events, has failed, hung up or been
+  // closed. Unlike wait() it takes no turns with others: everybody who watches
+  // an fd is woken, so the caller has to look for itself, as after poll(2). An
+  // owner's registration is made use of, and left as it was.
+  // SWITCHES, ERRORS: as wait(). O(watches).
+  Status wait_any(std::span<Watch> watches, Deadline deadline) noexcept;
 
   // A hint for stream sockets: a short read has emptied `fd`, so a reader
   // should wait before it tries again. Cleared by the next readiness.
@@ -71,6 +88,7 @@ class Readiness {
     ev_io reader;
     ev_io writer;
     WaitQueue waiters;
+    IntrusiveList<Watch> watches;  // each on the stack or heap of who waits in wait_any()
     Readiness* table = nullptr;
     const void* owner = nullptr;
     Entry* next_changed = nullptr;
@@ -86,6 +104,10 @@ class Readiness {
   void stop(Entry& entry, ev_io& watcher) noexcept;
   void note_change(Entry& entry) noexcept;
   void check_changed() noexcept;
+  [[nodiscard]] static bool is_wanted(Entry& entry, unsigned event) noexcept;
+  [[nodiscard]] Status begin_watch(Watch& watch) noexcept;
+  void end_watch(Watch& watch) noexcept;
+  bool wake_watchers(Entry& entry, unsigned events, Status status) noexcept;
   void stop_unused(Entry& entry) noexcept;
   void forget_here(int fd) noexcept;
   void on_event(Entry& entry, ev_io& watcher, unsigned events) noexcept;
@@ -93,6 +115,7 @@ class Readiness {
 
   Scheduler& scheduler_;  // not owned
   Loop& loop_;            // not owned
+  WaitQueue watchers_;    // suspended in wait_any()
   std::vector<std::unique_ptr<Entry[]>> chunks_;
   Entry* changed_ = nullptr;  // what libev will tell the kernel next
 

@@ -4,6 +4,7 @@
 // the edges (Python, the C API) and are turned into deadlines once.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <limits>
 
@@ -26,6 +27,7 @@ class Deadline {
   [[nodiscard]] constexpr bool is_never() const noexcept { return ns_ == kNever; }
   [[nodiscard]] constexpr std::int64_t ns() const noexcept { return ns_; }
   [[nodiscard]] bool passed() const noexcept { return !is_never() && now_ns() >= ns_; }
+  [[nodiscard]] constexpr auto operator<=>(const Deadline&) const noexcept = default;
 
  private:
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();

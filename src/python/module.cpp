@@ -13,6 +13,7 @@
 #include "python/native_locks.h"
 #include "python/queue_types.h"
 #include "python/ref.h"
+#include "python/select_methods.h"
 #include "python/signals.h"
 #include "python/socket_methods.h"
 #include "python/stream_type.h"
@@ -102,7 +103,8 @@ PyObject* function_shut_down(PyObject*, PyObject* seconds) {
 
 // Makes threads mean coroutines. Once; further calls do nothing.
 PyObject* function_patch(PyObject*, PyObject*) {
-  if (!native_locks::install() || !thread_module::install() || !socket_methods::install()) {
+  if (!native_locks::install() || !thread_module::install() || !socket_methods::install() ||
+      !select_methods::install()) {
     return nullptr;
   }
   Py_RETURN_NONE;
