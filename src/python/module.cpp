@@ -11,6 +11,7 @@
 #include "python/introspect.h"
 #include "python/lock_types.h"
 #include "python/native_locks.h"
+#include "python/preemption.h"
 #include "python/queue_types.h"
 #include "python/ref.h"
 #include "python/select_methods.h"
@@ -95,18 +96,33 @@ PyObject* function_shut_down(PyObject*, PyObject* seconds) {
     }
   } while (!deadline.passed());
   close_for_good();
+  preemption::stop();
   Py_BEGIN_ALLOW_THREADS;
   offload::shut_down();
   Py_END_ALLOW_THREADS;
   Py_RETURN_NONE;
 }
 
+// What import coev.monkey changes, in this order.
+constexpr bool (*kParts[])() noexcept = {
+    native_locks::install,
+    thread_module::install,
+    socket_methods::install,
+    select_methods::install,
+    preemption::install,
+};
+
 // Makes threads mean coroutines. Once; further calls do nothing.
 PyObject* function_patch(PyObject*, PyObject*) {
-  if (!native_locks::install() || !thread_module::install() || !socket_methods::install() ||
-      !select_methods::install()) {
-    return nullptr;
+  for (const auto install : kParts) {
+    if (!install()) return nullptr;
   }
+  Py_RETURN_NONE;
+}
+
+// The part of it that asyncio needs.
+PyObject* function_patch_select(PyObject*, PyObject*) {
+  if (!select_methods::install()) return nullptr;
   Py_RETURN_NONE;
 }
 
@@ -143,6 +159,7 @@ PyObject* function_on_main_os_thread(PyObject*, PyObject*) {
 PyMethodDef module_functions[] = {
     {"_shut_down", function_shut_down, METH_O, nullptr},
     {"_patch", function_patch, METH_NOARGS, nullptr},
+    {"_patch_select", function_patch_select, METH_NOARGS, nullptr},
     {"_virtual_time", function_virtual_time, METH_O,
      "For tests: the clock stands still, and moves to the next deadline when all wait."},
     {"_now", function_now, METH_NOARGS, "Seconds of coev's clock, real or virtual."},

@@ -1,9 +1,15 @@
 #include "python/signals.h"
 
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <utility>
 
 #include "python/blocking.h"
 #include "python/coroutine_type.h"
@@ -24,11 +30,63 @@ Original g_signal;
 Original g_getsignal;
 Original g_set_wakeup_fd;
 Original g_interrupt_main;
+int g_reserved = 0;                      // the signal that is ours
+PyObject* g_reserved_handler = nullptr;  // borrowed
+bool (*g_reserved_lost)() noexcept = nullptr;
+
+// --- the wake-up fd: CPython never knows of it ------------------------------------------
+//
+// It would write a byte for our own signal too.
+
+struct WakeupFd {
+  std::atomic<int> fd{-1};
+  bool is_socket = false;
+  bool warns_when_full = true;
+};
+WakeupFd g_wakeup;
+
+// As CPython reports it.
+int report_wakeup_error(void* error) {
+  PyObject* pending = PyErr_Occurred() != nullptr ? thread_state::take_exception() : nullptr;
+  errno = static_cast<int>(reinterpret_cast<std::intptr_t>(error));
+  PyErr_SetFromErrno(PyExc_OSError);
+  PySys_WriteStderr("Exception ignored when trying to %s to the signal wakeup fd:\n",
+                    g_wakeup.is_socket ? "send" : "write");
+  PyErr_WriteUnraisable(nullptr);
+  if (pending != nullptr) {
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(pending)), pending);
+    Py_DECREF(pending);
+  }
+  return 0;
+}
+
+void write_wakeup(int number) noexcept {
+  const int fd = g_wakeup.fd.load(std::memory_order_relaxed);
+  if (fd < 0) return;
+  const auto byte = static_cast<unsigned char>(number);
+  const ssize_t written =
+      g_wakeup.is_socket ? send(fd, &byte, 1, 0) : TEMP_FAILURE_RETRY(write(fd, &byte, 1));
+  if (written >= 0 || (errno == EAGAIN && !g_wakeup.warns_when_full)) return;
+  Py_AddPendingCall(report_wakeup_error, reinterpret_cast<void*>(std::intptr_t{errno}));
+}
+
+// Takes the fd that CPython was given. The one before; -2 with an exception set.
+int take_wakeup_fd(PyObject* module) noexcept {
+  const Ref none = Ref::steal(PyLong_FromLong(-1));
+  PyObject* argument = none.get();
+  const Ref given = Ref::steal(none ? g_set_wakeup_fd(module, &argument, 1) : nullptr);
+  if (!given) return -2;
+  const int fd = static_cast<int>(PyLong_AsLong(given.get()));
+  struct stat status {};
+  g_wakeup.is_socket = fd >= 0 && fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+  return g_wakeup.fd.exchange(fd);
+}
 
 void handle_signal(int number) {
   const int saved = errno;
   g_next_handler[static_cast<std::size_t>(number)](number);
   note();
+  write_wakeup(number);
   errno = saved;
 }
 
@@ -125,8 +183,13 @@ PyType_Slot relay_slots[] = {{Py_tp_call, reinterpret_cast<void*>(relay_call)},
 PyType_Spec relay_spec = {"coev._SignalRelay", sizeof(RelayObject), 0,
                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, relay_slots};
 
-// What the user gave, where CPython has a relay. Steals and returns a reference.
+// What the user gave, where CPython has a relay or our own handler. Steals and
+// returns a reference.
 PyObject* unwrap(PyObject* handler) noexcept {
+  if (handler != nullptr && handler == g_reserved_handler) {
+    Py_DECREF(handler);
+    return PyLong_FromLong(0);  // what signal.SIG_DFL is to the module in C
+  }
   if (handler == nullptr || !Py_IS_TYPE(handler, g_relay_type)) return handler;
   PyObject* inner = Py_NewRef(as_relay(handler)->handler);
   Py_DECREF(handler);
@@ -141,15 +204,38 @@ bool check_on_main_coroutine(const char* function) noexcept {
   return false;
 }
 
+bool is_handled(int number) noexcept {
+  struct sigaction action {};
+  return sigaction(number, nullptr, &action) == 0 && action.sa_handler == handle_signal;
+}
+
+bool is_unused(int number) noexcept {
+  struct sigaction action {};
+  return sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_DFL;
+}
+
+bool is_reserved(PyObject* number) noexcept {
+  if (g_reserved == 0 || !PyLong_Check(number)) return false;
+  int overflow = 0;
+  return PyLong_AsLongAndOverflow(number, &overflow) == g_reserved && overflow == 0;
+}
+
 PyObject* replaced_set_wakeup_fd(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                                  PyObject* keywords) {
   if (!check_on_main_coroutine("set_wakeup_fd")) return nullptr;
-  return g_set_wakeup_fd(self, arguments, count, keywords);
+  // The original checks the arguments, and the fd.
+  const Ref ignored = Ref::steal(g_set_wakeup_fd(self, arguments, count, keywords));
+  if (!ignored) return nullptr;
+  g_wakeup.warns_when_full = keywords == nullptr || PyTuple_GET_SIZE(keywords) == 0 ||
+                             PyObject_IsTrue(arguments[count]) == 1;
+  const int previous = take_wakeup_fd(self);
+  return previous == -2 ? nullptr : PyLong_FromLong(previous);
 }
 
 PyObject* replaced_signal(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                           PyObject* keywords) {
   if (!check_on_main_coroutine("signal")) return nullptr;
+  if (count == 2 && is_reserved(arguments[0]) && !g_reserved_lost()) return nullptr;
   if (count != 2 || keywords != nullptr || !PyCallable_Check(arguments[1])) {
     return unwrap(g_signal(self, arguments, count, keywords));
   }
@@ -171,7 +257,10 @@ PyObject* replaced_getsignal(PyObject* self, PyObject* const* arguments, Py_ssiz
 PyObject* replaced_interrupt_main(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                                   PyObject* keywords) {
   PyObject* result = g_interrupt_main(self, arguments, count, keywords);
-  if (result != nullptr) note();
+  if (result == nullptr) return nullptr;
+  note();
+  const long number = count == 0 ? SIGINT : PyLong_AsLong(arguments[0]);
+  if (is_handled(static_cast<int>(number))) write_wakeup(static_cast<int>(number));
   return result;
 }
 
@@ -192,6 +281,23 @@ bool adopt_handler(PyObject* module, int number) noexcept {
 }
 
 }  // namespace
+
+int reserve(PyObject* handler, bool (*lost)() noexcept) noexcept {
+  const Ref module = Ref::steal(PyImport_ImportModule("_signal"));
+  if (!module) return -1;
+  const int previous = std::exchange(g_reserved, 0);
+  g_reserved_lost = lost;
+  g_reserved_handler = handler;
+  for (int number = SIGRTMAX; number >= SIGRTMIN; --number) {
+    if (number == previous || !is_unused(number)) continue;
+    const Ref boxed = Ref::steal(PyLong_FromLong(number));
+    PyObject* arguments[] = {boxed.get(), handler};
+    const Ref replaced = Ref::steal(boxed ? g_signal(module.get(), arguments, 2) : nullptr);
+    if (!replaced) return -1;
+    return g_reserved = number;
+  }
+  return 0;
+}
 
 void note() noexcept {
   thread_state::mark_signal_pending();
@@ -225,7 +331,7 @@ bool install() noexcept {
   for (int number = 1; number < kSignals; ++number) {
     if (!adopt_handler(module.get(), number)) return false;
   }
-  return true;
+  return take_wakeup_fd(module.get()) != -2;
 }
 
 }  // namespace coev::python::signals

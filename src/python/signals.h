@@ -28,4 +28,10 @@ void signalled(Scheduler& scheduler) noexcept;
 // A signal was noted without the operating system (interrupt_main).
 void note() noexcept;
 
+// Gives `handler` a signal that the program does not use, and hides it from
+// signal.getsignal(): CPython calls it on whichever coroutine runs. `lost` is
+// called when the program wants that signal; false with an exception set.
+// The signal's number; 0 if none is free; -1 with an exception set.
+[[nodiscard]] int reserve(PyObject* handler, bool (*lost)() noexcept) noexcept;
+
 }  // namespace coev::python::signals
