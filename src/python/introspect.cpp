@@ -1,9 +1,11 @@
-// Nothing here switches or calls back into Python code: pybind11 may dispatch it.
+// Nothing here switches or calls back into Python code, finalizers included:
+// pybind11 may dispatch it.
 #include "python/introspect.h"
 
 #include <pybind11/pybind11.h>
 
 #include "core/offload.h"
+#include "python/collection_pause.h"
 #include "python/coroutine_type.h"
 #include "python/thread_state.h"
 
@@ -13,6 +15,7 @@ namespace coev::python {
 namespace {
 
 py::dict stats() {
+  const CollectionPause pause;
   Scheduler& scheduler = thread_state::scheduler();
   const Stats& s = scheduler.stats();
   py::dict counters;
@@ -38,6 +41,7 @@ py::dict stats() {
 }
 
 py::list coroutines() {
+  const CollectionPause pause;
   Scheduler& scheduler = thread_state::scheduler();
   py::list alive;
   const auto add = [&](Coroutine& coroutine) {

@@ -6,6 +6,7 @@
 #include "core/readiness.h"
 #include "python/arguments.h"
 #include "python/blocking.h"
+#include "python/collection_pause.h"
 #include "python/coroutine_type.h"
 #include "python/ref.h"
 
@@ -164,7 +165,7 @@ TimeoutObject* as_timeout(PyObject* object) noexcept {
 // The new exception, without a garbage collection: its finalizers would run in
 // the middle of the scheduler.
 PyObject* make_timeout_error(TimeoutObject* scope) noexcept {
-  const int collecting = PyGC_Disable();
+  const CollectionPause pause;
   const Ref message = Ref::steal(PyUnicode_FromString("timed out"));
   Ref error =
       Ref::steal(message ? PyObject_CallOneArg(PyExc_TimeoutError, message.get()) : nullptr);
@@ -173,7 +174,6 @@ PyObject* make_timeout_error(TimeoutObject* scope) noexcept {
       PyObject_SetAttrString(error.get(), "scope", reinterpret_cast<PyObject*>(scope)) < 0) {
     error = Ref();
   }
-  if (collecting != 0) PyGC_Enable();
   return error.release();
 }
 
