@@ -17,6 +17,7 @@
 #include "python/select_methods.h"
 #include "python/signals.h"
 #include "python/socket_methods.h"
+#include "python/ssl_methods.h"
 #include "python/stream_type.h"
 #include "python/switching.h"
 #include "python/thread_module.h"
@@ -108,6 +109,7 @@ constexpr bool (*kParts[])() noexcept = {
     native_locks::install,
     thread_module::install,
     socket_methods::install,
+    ssl_methods::install,
     select_methods::install,
     preemption::install,
 };

@@ -41,16 +41,21 @@ bool check_socket_layout(PyTypeObject* type) noexcept {
   return false;
 }
 
+PyTypeObject* socket_type() noexcept { return g_socket_type; }
+
+void copy_socket(PyObject* to, PyObject* from) noexcept {
+  const auto size = static_cast<std::size_t>(g_socket_type->tp_basicsize) - sizeof(PyObject);
+  std::memcpy(reinterpret_cast<char*>(to) + sizeof(PyObject),
+              reinterpret_cast<char*>(from) + sizeof(PyObject), size);
+}
+
 PyObject* borrow_shadow(PyObject* socket) noexcept {
   if (t_shadow == nullptr) {
     const Ref nothing = Ref::steal(PyTuple_New(0));
     t_shadow = nothing ? g_socket_type->tp_new(g_socket_type, nothing.get(), nullptr) : nullptr;
     if (t_shadow == nullptr) return nullptr;
   }
-  // All that C keeps in a socket object, also what only some versions have.
-  const auto size = static_cast<std::size_t>(g_socket_type->tp_basicsize) - sizeof(PyObject);
-  std::memcpy(reinterpret_cast<char*>(t_shadow) + sizeof(PyObject),
-              reinterpret_cast<char*>(socket) + sizeof(PyObject), size);
+  copy_socket(t_shadow, socket);
   socket_fields(t_shadow).timeout_ns = 0;
   return t_shadow;
 }

@@ -35,6 +35,12 @@ inline SocketFields& socket_fields(PyObject* socket) noexcept {
 // `type` is _socket.socket. False with ImportError set if it differs.
 [[nodiscard]] bool check_socket_layout(PyTypeObject* type) noexcept;
 
+[[nodiscard]] PyTypeObject* socket_type() noexcept;  // _socket.socket; borrowed
+
+// All that C keeps in a socket object, also what only some versions have. The
+// descriptor must be taken out of `to` again.
+void copy_socket(PyObject* to, PyObject* from) noexcept;
+
 // This OS thread's shadow of `socket`, which does not block; borrowed. It must
 // be let go before anything can switch. nullptr with an exception set.
 [[nodiscard]] PyObject* borrow_shadow(PyObject* socket) noexcept;

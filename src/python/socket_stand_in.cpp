@@ -1,0 +1,89 @@
+#include "python/socket_stand_in.h"
+
+#include <cstring>
+#include <vector>
+
+#include "python/ref.h"
+#include "python/socket_layout.h"
+
+namespace coev::python {
+namespace {
+
+using Own = SocketStandIn::Own;
+
+// What _ssl._SSLSocket begins with, in every version.
+struct SslFields {
+  PyObject_HEAD PyObject* socket;  // a weak reference; nullptr over a MemoryBIO
+};
+
+PyObject*& reference_to_socket(PyObject* ssl) noexcept {
+  return reinterpret_cast<SslFields*>(ssl)->socket;
+}
+
+// Those that no call uses: of several at a time, for a callback may switch.
+std::vector<Own>& idle() noexcept {
+  static auto* const all = new std::vector<Own>;
+  return *all;
+}
+
+// Sockets of C have no weak references, a subclass in Python does. Borrowed.
+PyTypeObject* stand_in_type() noexcept {
+  static PyObject* type = nullptr;
+  if (type == nullptr) {
+    type = PyObject_CallFunction(reinterpret_cast<PyObject*>(&PyType_Type), "s(O){ss}",
+                                 "_socket_stand_in", socket_type(), "__slots__", "__weakref__");
+  }
+  return reinterpret_cast<PyTypeObject*>(type);
+}
+
+bool make(Own* own) noexcept {
+  PyTypeObject* type = stand_in_type();
+  const Ref nothing = Ref::steal(type == nullptr ? nullptr : PyTuple_New(0));
+  if (!nothing) return false;
+  Ref object = Ref::steal(type->tp_new(type, nothing.get(), nullptr));
+  if (!object) return false;
+  own->reference = PyWeakref_NewRef(object.get(), nullptr);
+  if (own->reference == nullptr) return false;
+  own->object = object.release();
+  return true;
+}
+
+// An object has one weak reference without a callback, and so we know it again.
+bool is_as_known(PyObject* ssl, PyObject* socket) noexcept {
+  static bool known = false;
+  if (known) return true;
+  const Ref reference = Ref::steal(PyWeakref_NewRef(socket, nullptr));
+  known = reference && reference_to_socket(ssl) == reference.get();
+  if (!known && !PyErr_Occurred()) {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "coev does not know how this interpreter lays out its SSL objects");
+  }
+  return known;
+}
+
+}  // namespace
+
+SocketStandIn::SocketStandIn(PyObject* ssl, PyObject* socket, std::int64_t timeout_ns) noexcept
+    : ssl_(ssl) {
+  if (!is_as_known(ssl, socket)) return;
+  if (!idle().empty()) {
+    own_ = idle().back();
+    idle().pop_back();
+  } else if (!make(&own_)) {
+    return;
+  }
+  copy_socket(own_.object, socket);
+  socket_fields(own_.object).timeout_ns = timeout_ns;
+  users_ = reference_to_socket(ssl);
+  reference_to_socket(ssl) = own_.reference;
+  in_place_ = true;
+}
+
+SocketStandIn::~SocketStandIn() {
+  if (!in_place_) return;
+  reference_to_socket(ssl_) = users_;
+  socket_fields(own_.object).fd = -1;
+  idle().push_back(own_);
+}
+
+}  // namespace coev::python
