@@ -8,10 +8,12 @@
 #include "python/blocking.h"
 #include "python/capsule.h"
 #include "python/coroutine_type.h"
+#include "python/file_locks.h"
 #include "python/introspect.h"
 #include "python/lock_types.h"
 #include "python/native_locks.h"
 #include "python/preemption.h"
+#include "python/processes.h"
 #include "python/queue_types.h"
 #include "python/ref.h"
 #include "python/select_methods.h"
@@ -111,6 +113,8 @@ constexpr bool (*kParts[])() noexcept = {
     socket_methods::install,
     ssl_methods::install,
     select_methods::install,
+    processes::install,
+    file_locks::install,
     preemption::install,
 };
 

@@ -1,0 +1,29 @@
+#include "core/helper_thread.h"
+
+namespace coev {
+
+HelperThread::~HelperThread() {
+  if (!started_) return;
+  if (!returned_.is_set()) pthread_cancel(thread_);
+  pthread_join(thread_, nullptr);
+}
+
+Status HelperThread::start(Function function, void* argument, const sigset_t& signals) noexcept {
+  function_ = function;
+  argument_ = argument;
+  sigset_t before;
+  pthread_sigmask(SIG_SETMASK, &signals, &before);
+  started_ = pthread_create(&thread_, nullptr, run, this) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return started_ ? Status::kOk : Status::kNoMemory;
+}
+
+void* HelperThread::run(void* self) {
+  auto& helper = *static_cast<HelperThread*>(self);
+  helper.function_(helper.argument_);
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
+  helper.returned_.set();
+  return nullptr;
+}
+
+}  // namespace coev

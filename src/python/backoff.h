@@ -1,0 +1,33 @@
+// Backoff: how to wait for what the kernel can only be asked about, such as a
+// lock on a file: ask, pause, ask again.
+//
+// The pauses double, so that a short wait ends soon and a long one costs little.
+// Whoever gives up has nothing to undo.
+#pragma once
+
+#include <algorithm>
+
+#include "python/blocking.h"
+
+namespace coev::python {
+
+class Backoff {
+ public:
+  // SWITCHES: always. ERRORS: kTimedOut (`deadline` has passed: ask no more),
+  // kInterrupted with an exception set.
+  Status pause(Deadline deadline = Deadline::never()) noexcept {
+    if (deadline.passed()) return Status::kTimedOut;
+    const Deadline end = Deadline::after(pause_ns_);
+    const Deadline next = end.ns() < deadline.ns() ? end : deadline;
+    pause_ns_ = std::min(2 * pause_ns_, kLongestNs);
+    Scheduler& scheduler = thread_state::scheduler();
+    const Status status = wait([&] { return scheduler.sleep_until(next); });
+    return status == Status::kTimedOut ? Status::kOk : status;
+  }
+
+ private:
+  static constexpr std::int64_t kLongestNs = 10'000'000;
+  std::int64_t pause_ns_ = 500'000;
+};
+
+}  // namespace coev::python
