@@ -48,6 +48,10 @@ std::int64_t round_up(std::int64_t ns, std::int64_t step) noexcept {
   return ns / step + (ns % step > 0 ? 1 : 0);
 }
 
+std::int64_t round_away_from_zero(std::int64_t ns, std::int64_t step) noexcept {
+  return ns < 0 ? -round_up(-ns, step) : round_up(ns, step);
+}
+
 // poll(2) and epoll_wait(2) count milliseconds. False: not in range.
 bool set_milliseconds(std::int64_t ms, Deadline* deadline) noexcept {
   if (ms < INT_MIN || ms > INT_MAX) return false;
@@ -313,7 +317,7 @@ PyObject* replaced_poll(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   Deadline deadline = Deadline::never();
   if (count == 1 && arguments[0] != Py_None) {
     const std::optional<std::int64_t> ns = to_ns(arguments[0], static_cast<double>(kNsPerMs));
-    if (!ns || !set_milliseconds(*ns < 0 ? -1 : round_up(*ns, kNsPerMs), &deadline)) {
+    if (!ns || !set_milliseconds(round_away_from_zero(*ns, kNsPerMs), &deadline)) {
       return original();
     }
   }
