@@ -1,6 +1,8 @@
 """Structured concurrency: a block that ends when all its coroutines have."""
 
-from ._coev import CoroutineExit, current, spawn, timeout
+from ._coev import CoroutineExit, Lock, current, spawn, timeout
+
+# Under coev.monkey another coroutine may run between any two instructions here.
 
 
 class TaskGroup:
@@ -27,7 +29,8 @@ class TaskGroup:
         self._errors = []
         self._stops = []  # what came from outside to end the block
         self._exit = None  # the first KeyboardInterrupt or SystemExit of a coroutine
-        self._cancelling = None  # what was thrown into the block, once one has failed
+        self._cancelling = _Cancelled()  # thrown into the block once one has failed
+        self._block_cancelled = Lock()  # by whoever gets it
         self._killing = False
 
     def __enter__(self):
@@ -50,6 +53,8 @@ class TaskGroup:
             raise RuntimeError("the TaskGroup is ending")
         coroutine = spawn(self._run, fn, args, kwargs)
         self._alive.add(coroutine)
+        if self._killing:
+            coroutine.kill()  # it missed the others' end
         return coroutine
 
     def _run(self, fn, args, kwargs):
@@ -71,8 +76,7 @@ class TaskGroup:
         else:
             self._errors.append(error)
         self._kill_all()
-        if self._cancelling is None and not self._ended:
-            self._cancelling = _Cancelled()
+        if not self._ended and self._block_cancelled.acquire(False):
             self._owner.throw(self._cancelling)
 
     def _kill_all(self):
@@ -80,7 +84,7 @@ class TaskGroup:
             return
         self._killing = True
         me = current()
-        for coroutine in self._alive:
+        for coroutine in list(self._alive):
             if coroutine is not me:
                 coroutine.kill()
 
@@ -90,7 +94,7 @@ class TaskGroup:
                 self._block_raised(exc)
             self._settle()
             self._ended = True
-            if self._cancelling is not None:
+            if self._block_cancelled.locked():
                 self._owner._withdraw(self._cancelling)
             outcome = self._outcome()
             for stop in self._stops:

@@ -299,3 +299,36 @@ def test_many_computing_threads_with_garbage_and_locks_stay_consistent():
         """,
         STRESS_SECONDS,
     )
+
+
+@pytest.mark.slow
+def test_task_groups_with_computing_coroutines_end_as_they_should():
+    check(
+        """
+        import coev, random
+        sys.setswitchinterval(1e-6)
+        rng = random.Random(1)
+        def compute(fails):
+            for _ in range(rng.randrange(60000)): pass
+            if fails: raise ValueError
+            if rng.random() < 0.3: time.sleep(rng.random() / 500)
+        def group():
+            failing = rng.random() < 0.5
+            try:
+                with coev.TaskGroup() as tasks:
+                    for i in range(8):
+                        try: tasks.spawn(compute, failing and i % 3 == 0)
+                        except RuntimeError: break  # the group is ending
+            except ExceptionGroup as group:
+                assert failing and set(map(type, group.exceptions)) == {ValueError}, group
+            else:
+                assert not failing
+        def repeat():
+            while time.monotonic() < end: group()
+        end = time.monotonic() + float(sys.argv[1])
+        with coev.TaskGroup() as groups:
+            for _ in range(4): groups.spawn(repeat)
+        print("ok" if len(coev.coroutines()) == 1 else coev.coroutines())
+        """,
+        STRESS_SECONDS,
+    )
