@@ -2,16 +2,15 @@
 
 Importing it changes what blocks underneath: the functions of ``_thread``, the
 methods of its locks, of ``queue.SimpleQueue`` and of ``socket.socket``, the
-resolver, ``select`` and what polls, and ``time.sleep``. No class and no function is exchanged for another
-one, so whatever was imported, subclassed, bound or created before works the same
-as what comes later. Importing it again does nothing.
+resolver, ``select`` and what polls, ``os.read`` and what reads and writes files on
+pipes and terminals, and ``time.sleep``. No class and no function is exchanged for
+another one, so whatever was imported, subclassed, bound or created before works the
+same as what comes later. Importing it again does nothing.
 
 A thread that runs already stays a thread of the operating system; it may use
 the same locks, events and queues.
 """
 
-import os as _os
-import socket as _socket
 import sys as _sys
 import threading as _threading
 import warnings as _warnings
@@ -22,22 +21,6 @@ if not _coev._on_main_os_thread():
     raise ImportError(
         "coev.monkey must be imported from the main thread, before other threads start"
     )
-
-
-def _give_up_on_sendfile(self, file, offset=0, count=None):
-    """Make ``socket.sendfile`` send what it reads: os.sendfile would block the OS thread.
-
-    A file of the operating system is sent from *offset*, wherever it stands; what
-    only looks like a file, from where it stands.
-    """
-    self._check_sendfile_params(file, offset, count)
-    try:
-        _os.fstat(file.fileno())
-    except (AttributeError, ValueError, OSError):  # io.UnsupportedOperation is the latter two
-        pass
-    else:
-        file.seek(offset)
-    raise _socket._GiveupOnSendfile(NotImplementedError("os.sendfile blocks the OS thread"))
 
 
 def _warn_of_native_threads():
@@ -79,7 +62,6 @@ def _patch():
         _convert_handles()
     else:
         _watch_native_threads()
-    _socket.socket._sendfile_use_sendfile = _give_up_on_sendfile
 
 
 _patch()

@@ -3,6 +3,8 @@
 
 #include <Python.h>
 
+#include <climits>
+
 #include "python/ref.h"
 
 namespace coev::python {
@@ -25,6 +27,18 @@ inline Ref pack_keywords(PyObject* const* values, PyObject* names) noexcept {
     if (PyDict_SetItem(dict.get(), PyTuple_GET_ITEM(names, i), values[i]) < 0) return {};
   }
   return dict;
+}
+
+// An int, or an object with __index__(). False with an exception set.
+[[nodiscard]] inline bool parse_int(PyObject* object, int* value) noexcept {
+  const long wide = PyLong_AsLong(object);
+  if (wide == -1 && PyErr_Occurred()) return false;
+  if (wide < INT_MIN || wide > INT_MAX) {
+    PyErr_SetString(PyExc_OverflowError, "signed integer is out of range");
+    return false;
+  }
+  *value = static_cast<int>(wide);
+  return true;
 }
 
 }  // namespace coev::python

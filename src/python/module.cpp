@@ -8,6 +8,8 @@
 #include "python/blocking.h"
 #include "python/capsule.h"
 #include "python/coroutine_type.h"
+#include "python/descriptor_io.h"
+#include "python/file_io.h"
 #include "python/file_locks.h"
 #include "python/introspect.h"
 #include "python/lock_types.h"
@@ -115,6 +117,8 @@ constexpr bool (*kParts[])() noexcept = {
     select_methods::install,
     processes::install,
     file_locks::install,
+    descriptor_io::install,
+    file_io::install,
     preemption::install,
 };
 

@@ -44,6 +44,24 @@ PyMethodDef* find_definition(PyObject* owner, const char* name) noexcept {
   return nullptr;
 }
 
+void*& slot_at(PyTypeObject* type, std::size_t offset) noexcept {
+  return *reinterpret_cast<void**>(reinterpret_cast<char*>(type) + offset);
+}
+
+bool replace_inherited(PyTypeObject* type, std::size_t offset, void* original,
+                       void* replacement) noexcept {
+  if (slot_at(type, offset) != original) return true;
+  slot_at(type, offset) = replacement;
+  const Ref subclasses =
+      Ref::steal(PyObject_CallMethod(reinterpret_cast<PyObject*>(type), "__subclasses__", nullptr));
+  if (!subclasses) return false;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(subclasses.get()); ++i) {
+    auto* subclass = reinterpret_cast<PyTypeObject*>(PyList_GET_ITEM(subclasses.get(), i));
+    if (!replace_inherited(subclass, offset, original, replacement)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool adapter::in_subinterpreter() noexcept {
@@ -131,6 +149,19 @@ int retarget(PyObject* owner, const char* name, PyCFunction adapters[7],
   if (PyType_Check(owner)) original->defining_class_ = reinterpret_cast<PyTypeObject*>(owner);
   definition->ml_meth = adapters[adapter];
   return adapter;
+}
+
+bool retarget_slot(PyTypeObject* type, const char* name, std::size_t offset, void* replacement,
+                   void** original) noexcept {
+  PyObject* descriptor =
+      type->tp_dict == nullptr ? nullptr : PyDict_GetItemString(type->tp_dict, name);
+  if (descriptor == nullptr || !Py_IS_TYPE(descriptor, &PyWrapperDescr_Type)) {
+    PyErr_Format(PyExc_ImportError, "coev does not know the %s of %R", name, type);
+    return false;
+  }
+  *original = slot_at(type, offset);
+  reinterpret_cast<PyWrapperDescrObject*>(descriptor)->d_wrapped = replacement;
+  return replace_inherited(type, offset, *original, replacement);
 }
 
 }  // namespace coev::python

@@ -12,6 +12,8 @@
 
 #include <Python.h>
 
+#include <cstddef>
+
 namespace coev::python {
 
 // Every replacement has this one signature, whatever the original's.
@@ -119,6 +121,21 @@ bool retarget(PyObject* owner, const char* name, Original* original) noexcept {
   const int signature = retarget(owner, name, adapters, original);
   if (signature >= 0) originals<replacement>[signature] = original;
   return signature != kUnknown;
+}
+
+// Does the same to a slot of `type`: also in the special method `name`, which
+// calls it, and in the subclasses that inherited it. The replacement asks
+// in_subinterpreter() itself. False with an exception set.
+bool retarget_slot(PyTypeObject* type, const char* name, std::size_t offset, void* replacement,
+                   void** original) noexcept;
+
+template <typename Function>
+bool retarget_slot(PyTypeObject* type, const char* name, Function PyTypeObject::*slot,
+                   Function replacement, Function* original) noexcept {
+  const auto offset = static_cast<std::size_t>(reinterpret_cast<char*>(&(type->*slot)) -
+                                               reinterpret_cast<char*>(type));
+  return retarget_slot(type, name, offset, reinterpret_cast<void*>(replacement),
+                       reinterpret_cast<void**>(original));
 }
 
 }  // namespace coev::python

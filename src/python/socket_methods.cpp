@@ -10,6 +10,7 @@
 #include "core/io.h"
 #include "core/readiness.h"
 #include "core/scheduler.h"
+#include "python/arguments.h"
 #include "python/blocking.h"
 #include "python/buffer_view.h"
 #include "python/hidden_nonblocking.h"
@@ -39,17 +40,6 @@ bool would_block(const SocketFields& socket) noexcept {
 // EAGAIN, which the original does. With a timeout it waits all the same.
 bool must_not_wait(const SocketFields& socket, int flags) noexcept {
   return (flags & MSG_DONTWAIT) != 0 && socket.timeout_ns < 0;
-}
-
-bool parse_int(PyObject* object, int* value) noexcept {
-  const long wide = PyLong_AsLong(object);
-  if (wide == -1 && PyErr_Occurred()) return false;
-  if (wide < INT_MIN || wide > INT_MAX) {
-    PyErr_SetString(PyExc_OverflowError, "signed integer is out of range");
-    return false;
-  }
-  *value = static_cast<int>(wide);
-  return true;
 }
 
 // --- recv and send: the hot ones ------------------------------------------------------

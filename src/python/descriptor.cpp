@@ -1,0 +1,222 @@
+#include "python/descriptor.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/sock_diag.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <numeric>
+
+#include "core/scheduler.h"
+#include "python/blocking.h"
+#include "python/hidden_nonblocking.h"
+#include "python/thread_state.h"
+
+namespace coev::python {
+namespace {
+
+// A terminal that is ready takes so much without blocking, also if each byte
+// becomes two: terminals allocate no less than 256 bytes at a time.
+constexpr std::size_t kTerminalBytes = 128;
+
+// Null, zero, full, random: always ready.
+bool is_memory_device(dev_t device) noexcept {
+  constexpr unsigned kMemoryDevices = 1;
+  constexpr unsigned kKernelLog = 11;
+  return major(device) == kMemoryDevices && minor(device) != kKernelLog;
+}
+
+std::size_t total(const iovec* buffers, int count) noexcept {
+  return std::accumulate(buffers, buffers + count, std::size_t{0},
+                         [](std::size_t sum, const iovec& b) { return sum + b.iov_len; });
+}
+
+void use_up(iovec*& buffers, int& count, std::size_t bytes) noexcept {
+  while (count > 0 && bytes >= buffers->iov_len) {
+    bytes -= buffers->iov_len;
+    ++buffers;
+    --count;
+  }
+  if (count == 0) return;
+  buffers->iov_base = static_cast<char*>(buffers->iov_base) + bytes;
+  buffers->iov_len -= bytes;
+}
+
+msghdr message_of(const iovec* buffers, int count) noexcept {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(buffers);
+  message.msg_iovlen = static_cast<std::size_t>(count);
+  return message;
+}
+
+bool knows_no_nowait(int error) noexcept { return error == EOPNOTSUPP || error == ENOSYS; }
+
+// Pipes heed RWF_NOWAIT since Linux 6.4: older kernels are not asked twice.
+std::atomic<bool> g_pipes_know_nowait{true};
+
+// A call of the operating system that should not block, but might.
+template <typename Call>
+ssize_t without_gil(Call call) noexcept {
+  ssize_t result = -1;
+  Py_BEGIN_ALLOW_THREADS;
+  result = call();
+  Py_END_ALLOW_THREADS;
+  if (result < 0 && errno == EINTR) errno = EAGAIN;  // the caller waits, and looks at signals
+  return result;
+}
+
+}  // namespace
+
+bool may_wait() noexcept {
+  if (can_block()) return true;
+  PyErr_Clear();
+  return false;
+}
+
+Descriptor::Kind Descriptor::kind_of(int fd) noexcept {
+  struct stat status {};
+  if (fd < 0 || fstat(fd, &status) != 0) return Kind::kDirect;
+  switch (status.st_mode & S_IFMT) {
+    case S_IFREG:
+    case S_IFDIR:
+    case S_IFBLK:
+      return Kind::kDirect;
+    case S_IFIFO:
+      return Kind::kPipe;
+    case S_IFSOCK:
+      return Kind::kSocket;
+    case S_IFCHR:
+      if (is_memory_device(status.st_rdev)) return Kind::kDirect;
+      return isatty(fd) != 0 ? Kind::kTerminal : Kind::kOther;
+    default:
+      return Kind::kOther;
+  }
+}
+
+Descriptor::Descriptor(int fd) noexcept : fd_(fd), kind_(kind_of(fd)) {}
+
+bool Descriptor::nonblocking() const noexcept {
+  const int flags = fcntl(fd_, F_GETFL);
+  return flags >= 0 && (flags & O_NONBLOCK) != 0 && !hidden_nonblocking::is_set(fd_);
+}
+
+bool Descriptor::is_ready(unsigned event) const noexcept {
+  pollfd request{fd_, static_cast<short>(event == kReadable ? POLLIN : POLLOUT), 0};
+  return ::poll(&request, 1, 0) != 0;
+}
+
+// Sockets count what the buffers cost, not what is in them: half is for that.
+std::size_t Descriptor::room() const noexcept {
+  if (kind_ != Kind::kSocket) return SSIZE_MAX;
+  constexpr std::size_t kLeastBytes = 512;
+  std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
+  socklen_t size = sizeof memory;
+  if (getsockopt(fd_, SOL_SOCKET, SO_MEMINFO, memory.data(), &size) != 0) return kLeastBytes;
+  const std::size_t limit = memory[SK_MEMINFO_SNDBUF];
+  const std::size_t used = std::max(memory[SK_MEMINFO_WMEM_ALLOC], memory[SK_MEMINFO_WMEM_QUEUED]);
+  return std::max(used < limit ? (limit - used) / 2 : 0, kLeastBytes);
+}
+
+Status Descriptor::wait(unsigned event) const noexcept {
+  Readiness& readiness = thread_state::scheduler().readiness();
+  return python::wait(
+      [&] { return readiness.wait(fd_, event, Deadline::never(), nullptr, nullptr); });
+}
+
+bool Descriptor::wait_until(unsigned event) const noexcept {
+  const Status status = wait(event);
+  if (status != Status::kOk) raise(status);
+  return status == Status::kOk;
+}
+
+ssize_t Descriptor::try_read(const iovec* buffers, int count) const noexcept {
+  if (kind_ == Kind::kSocket) {
+    msghdr message = message_of(buffers, count);
+    return ::recvmsg(fd_, &message, MSG_DONTWAIT);
+  }
+  if (kind_ != Kind::kTerminal && (kind_ != Kind::kPipe || g_pipes_know_nowait)) {
+    const ssize_t got = ::preadv2(fd_, buffers, count, -1, RWF_NOWAIT);
+    if (got >= 0 || !knows_no_nowait(errno)) return got;
+    if (kind_ == Kind::kPipe) g_pipes_know_nowait = false;
+  }
+  if (!is_ready(kReadable)) {
+    errno = EAGAIN;
+    return -1;
+  }
+  return without_gil([&] { return ::readv(fd_, buffers, count); });
+}
+
+ssize_t Descriptor::write_little(const iovec* buffers, int count) const noexcept {
+  if (!is_ready(kWritable)) {
+    errno = EAGAIN;
+    return -1;
+  }
+  const std::size_t room = kind_ == Kind::kPipe       ? PIPE_BUF
+                           : kind_ == Kind::kTerminal ? kTerminalBytes
+                                                      : SSIZE_MAX;
+  if (total(buffers, count) <= room) {
+    return without_gil([&] { return ::writev(fd_, buffers, count); });
+  }
+  const std::size_t bytes = std::min(buffers->iov_len, room);
+  return without_gil([&] { return ::write(fd_, buffers->iov_base, bytes); });
+}
+
+ssize_t Descriptor::try_write(const iovec* buffers, int count) const noexcept {
+  if (kind_ == Kind::kSocket) {
+    const msghdr message = message_of(buffers, count);
+    return ::sendmsg(fd_, &message, MSG_DONTWAIT);
+  }
+  if (kind_ != Kind::kTerminal && (kind_ != Kind::kPipe || g_pipes_know_nowait)) {
+    const ssize_t put = ::pwritev2(fd_, buffers, count, -1, RWF_NOWAIT);
+    if (put >= 0 || !knows_no_nowait(errno)) return put;
+    if (kind_ == Kind::kPipe) g_pipes_know_nowait = false;
+  }
+  return write_little(buffers, count);
+}
+
+Py_ssize_t Descriptor::read(const iovec* buffers, int count) const noexcept {
+  Scheduler& scheduler = thread_state::scheduler();
+  const Status quota = python::wait([&] { return scheduler.spend_quota(); });
+  if (quota != Status::kOk) return raise(quota), kFailed;
+  for (;;) {
+    const ssize_t got = try_read(buffers, count);
+    if (got >= 0) return got;
+    if (errno != EAGAIN) return PyErr_SetFromErrno(PyExc_OSError), kFailed;
+    if (nonblocking()) return kWouldBlock;
+    if (!wait_until(kReadable)) return kFailed;
+  }
+}
+
+Py_ssize_t Descriptor::write(iovec* buffers, int count, Py_ssize_t* written) const noexcept {
+  Scheduler& scheduler = thread_state::scheduler();
+  *written = 0;
+  for (;;) {
+    const Status quota = python::wait([&] { return scheduler.spend_quota(); });
+    if (quota != Status::kOk) return raise(quota), kFailed;
+    const ssize_t put = try_write(buffers, count);
+    if (put >= 0) {
+      *written += put;
+      use_up(buffers, count, static_cast<std::size_t>(put));
+      if (count == 0 || kind_ == Kind::kOther) return *written;
+    } else if (errno != EAGAIN) {
+      if (*written > 0) return *written;
+      return PyErr_SetFromErrno(PyExc_OSError), kFailed;
+    } else if (nonblocking()) {
+      return *written > 0 ? *written : kWouldBlock;
+    } else {
+      const Status status = wait(kWritable);
+      if (status == Status::kClosed && *written > 0) return *written;
+      if (status != Status::kOk) return raise(status), kFailed;
+    }
+  }
+}
+
+}  // namespace coev::python

@@ -1,0 +1,71 @@
+// Descriptors that may block: pipes, FIFOs, terminals, sockets, event and timer
+// descriptors. Reading or writing one here suspends the coroutine instead of the
+// OS thread.
+//
+// The open file keeps its mode, which other processes may share: the kernel is
+// asked for each call not to block (RWF_NOWAIT, MSG_DONTWAIT). Terminals do not
+// know that and are asked first whether they are ready; should another process
+// take what was there in between, the read blocks the OS thread.
+//
+// GIL: held in every function.
+#pragma once
+
+#include <Python.h>
+#include <sys/uio.h>
+
+#include "core/readiness.h"
+#include "core/status.h"
+
+namespace coev::python {
+
+class Descriptor {
+ public:
+  // Asks the kernel what `fd` is.
+  explicit Descriptor(int fd) noexcept;
+
+  // Whether reading or writing may have to wait for somebody; regular files,
+  // directories, disks and what is not open never do.
+  [[nodiscard]] bool waits() const noexcept { return kind_ != Kind::kDirect; }
+
+  // What read() and write() return besides a number of bytes.
+  static constexpr Py_ssize_t kFailed = -1;      // an exception is set
+  static constexpr Py_ssize_t kWouldBlock = -2;  // and the user asked for O_NONBLOCK
+
+  // Reads once, as readv(2) does. REQUIRES, both: waits().
+  // SWITCHES: only if nothing is there, or the coroutine's quota is spent.
+  [[nodiscard]] Py_ssize_t read(const iovec* buffers, int count) const noexcept;
+  // Writes as writev(2) does: all, unless O_NONBLOCK is set, or the other side or
+  // the descriptor goes away in the middle. `buffers` is used up.
+  // SWITCHES: only if there is no room, or the coroutine's quota is spent.
+  // ERRORS: kFailed with `*written` > 0: interrupted in the middle.
+  [[nodiscard]] Py_ssize_t write(iovec* buffers, int count, Py_ssize_t* written) const noexcept;
+
+  // Waits for `event`. False with an exception set.
+  [[nodiscard]] bool wait_until(unsigned event) const noexcept;
+  // Whether `event`, or an end or error, is there at this moment.
+  [[nodiscard]] bool is_ready(unsigned event) const noexcept;
+  // How many bytes a socket that is writable surely takes without blocking; no
+  // limit for others, which take what they can.
+  [[nodiscard]] std::size_t room() const noexcept;
+  [[nodiscard]] bool is_socket() const noexcept { return kind_ == Kind::kSocket; }
+  [[nodiscard]] bool nonblocking() const noexcept;  // the user asked for O_NONBLOCK
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+
+ private:
+  [[nodiscard]] Status wait(unsigned event) const noexcept;
+  enum class Kind { kDirect, kSocket, kPipe, kTerminal, kOther };
+  [[nodiscard]] static Kind kind_of(int fd) noexcept;
+  // One attempt that does not block, as the system call.
+  [[nodiscard]] ssize_t try_read(const iovec* buffers, int count) const noexcept;
+  [[nodiscard]] ssize_t try_write(const iovec* buffers, int count) const noexcept;
+  [[nodiscard]] ssize_t write_little(const iovec* buffers, int count) const noexcept;
+
+  int fd_;
+  Kind kind_;
+};
+
+// Whether this is a time at which a coroutine can wait; at others the originals
+// of blocking calls do what they always did.
+[[nodiscard]] bool may_wait() noexcept;
+
+}  // namespace coev::python

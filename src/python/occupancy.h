@@ -1,0 +1,43 @@
+// Occupancy: which coroutine is inside which object that lets in one at a time.
+//
+// Some objects of CPython's lock themselves, and know who is inside by the OS
+// thread alone: a second coroutine would be told that it re-enters. A Visit
+// around each such call lets it wait instead. A coroutine that does re-enter is
+// let through, for CPython to say so.
+//
+// Fairness: whoever leaves hands over to the longest waiter, of any OS thread.
+// Cost: a few nanoseconds and no memory while nobody waits.
+// GIL: held in every function; it guards the table.
+#pragma once
+
+#include <Python.h>
+
+namespace coev::python {
+
+class Visit {
+ public:
+  // SWITCHES: only if another coroutine is inside `object`.
+  // ERRORS: refused() with an exception set.
+  explicit Visit(const void* object) noexcept;
+  ~Visit() {
+    if (inside_) leave();
+  }
+  Visit(const Visit&) = delete;
+  Visit& operator=(const Visit&) = delete;
+
+  [[nodiscard]] bool refused() const noexcept { return refused_; }
+
+ private:
+  friend struct Occupants;
+  [[nodiscard]] bool wait() noexcept;
+  void leave() noexcept;
+
+  const void* object_;
+  PyThreadState* visitor_;
+  Visit* next_ = nullptr;  // in the same bucket
+  bool inside_ = false;
+  bool awaited_ = false;  // somebody waits for the end
+  bool refused_ = false;
+};
+
+}  // namespace coev::python
