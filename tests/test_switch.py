@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import decimal
 import gc
+import socket
 import sys
 import threading
 import warnings
@@ -34,6 +35,30 @@ def test_switch_passes_values_both_ways():
     assert c.result() == "ended"
     switcher.kill()
     switcher.join()
+
+
+def test_switching_back_and_forth_starves_nobody():
+    main = coev.current()
+    others = []
+    ours, theirs = socket.socketpair()
+
+    def partner():
+        while True:
+            main.switch()
+
+    def reader():
+        coev.wait_readable(ours)
+        others.append("read")
+
+    c = coev.spawn(partner)
+    r = coev.spawn(reader)
+    coev.spawn(lambda: others.append("ran") or theirs.send(b"x"))
+    with ours, theirs:
+        while not r.done:
+            coev.switch(c)
+    assert others == ["ran", "read"]
+    c.kill()
+    c.join()
 
 
 def test_switch_returns_none_by_default():

@@ -289,6 +289,7 @@ Coroutine& Scheduler::next_ready() noexcept {
 
 void Scheduler::start_turn() noexcept {
   ++stats_.turns;
+  transfers_in_turn_ = 0;
   run_messages();
   const std::int64_t now = now_ns();
   // I/O first: what is ready when its deadline passes came in time. Under load

@@ -39,6 +39,7 @@ PyObject* switch_to(CoroutineObject* target, PyObject* value) noexcept {
   CoroutineObject* self = current_object();
   if (self == nullptr) return nullptr;
   Scheduler& scheduler = *self->slot->scheduler;
+  if (scheduler.spend_transfer() == Status::kInterrupted && !handle_interrupt()) return nullptr;
   if (!check_target(scheduler, target, value)) return nullptr;
   if (self->slot->interrupt_pending && !handle_interrupt()) return nullptr;
   if (scheduler.awaits_transfer(*target->slot)) Py_XSETREF(target->passed, Py_NewRef(value));

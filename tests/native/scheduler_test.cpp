@@ -373,6 +373,26 @@ TEST(Scheduler, TransfersToReadyCoroutinesDoNotStopTheTurns) {
   stop = true;
 }
 
+TEST(Scheduler, TransfersBackAndForthGiveOthersAndTimersTheirTurn) {
+  Group group;
+  Coroutine& self = here().current();
+  bool stop = false;
+  Coroutine& partner = group.spawn([&] {
+    while (!stop) static_cast<void>(here().transfer_to(self, Deadline::never()));
+  });
+  group.spawn([&] {
+    EXPECT_EQ(testing::sleep_ms(2), Status::kTimedOut);
+    stop = true;
+  });
+  for (;;) {
+    EXPECT_EQ(here().spend_transfer(), Status::kOk);
+    if (stop) break;
+    EXPECT_EQ(here().transfer_to(partner, Deadline::never()), Status::kOk);
+  }
+  here().interrupt(partner);
+  group.join();
+}
+
 // --- permits ------------------------------------------------------------------
 
 TEST(Scheduler, AnUnparkBeforeTheParkIsNotLost) {
