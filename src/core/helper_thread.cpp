@@ -2,8 +2,9 @@
 
 namespace coev {
 
-HelperThread::~HelperThread() {
+void HelperThread::end() noexcept {
   if (!started_) return;
+  started_ = false;
   if (!returned_.is_set()) pthread_cancel(thread_);
   pthread_join(thread_, nullptr);
 }

@@ -23,9 +23,7 @@ class HelperThread {
   using Function = void (*)(void* argument);
 
   HelperThread() = default;
-  // Cancels the call if it has not returned.
-  // Blocks the OS thread for as long as cancelling takes.
-  ~HelperThread();
+  ~HelperThread() { end(); }
   HelperThread(const HelperThread&) = delete;
   HelperThread& operator=(const HelperThread&) = delete;
 
@@ -36,6 +34,10 @@ class HelperThread {
   // Waits until the call has returned; may be repeated after an error.
   // SWITCHES: only if it has not. ERRORS: kTimedOut, kInterrupted.
   Status wait(Deadline deadline) noexcept { return returned_.wait(deadline); }
+
+  // Cancels the call if it has not returned; afterwards nothing runs any more.
+  // Blocks the OS thread for as long as cancelling takes. SWITCHES: never.
+  void end() noexcept;
 
  private:
   static void* run(void* self);

@@ -13,15 +13,12 @@ namespace coev::python {
 
 class Backoff {
  public:
-  // SWITCHES: always. ERRORS: kTimedOut (`deadline` has passed: ask no more),
-  // kInterrupted with an exception set.
-  Status pause(Deadline deadline = Deadline::never()) noexcept {
-    if (deadline.passed()) return Status::kTimedOut;
+  // SWITCHES: always. ERRORS: kInterrupted with an exception set.
+  Status pause() noexcept {
     const Deadline end = Deadline::after(pause_ns_);
-    const Deadline next = end.ns() < deadline.ns() ? end : deadline;
     pause_ns_ = std::min(2 * pause_ns_, kLongestNs);
     Scheduler& scheduler = thread_state::scheduler();
-    const Status status = wait([&] { return scheduler.sleep_until(next); });
+    const Status status = wait([&] { return scheduler.sleep_until(end); });
     return status == Status::kTimedOut ? Status::kOk : status;
   }
 

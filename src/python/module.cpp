@@ -19,6 +19,7 @@
 #include "python/queue_types.h"
 #include "python/ref.h"
 #include "python/select_methods.h"
+#include "python/semaphores.h"
 #include "python/signals.h"
 #include "python/socket_methods.h"
 #include "python/ssl_methods.h"
@@ -117,6 +118,7 @@ constexpr bool (*kParts[])() noexcept = {
     select_methods::install,
     processes::install,
     file_locks::install,
+    semaphores::install,
     descriptor_io::install,
     file_io::install,
     preemption::install,
