@@ -321,6 +321,35 @@ def test_close_by_another_thread_ends_every_wait_with_ebadf():
     )
 
 
+def test_the_mode_of_the_descriptor_is_hidden_and_given_back():
+    check_script(
+        """
+        import coev.monkey, fcntl, os, threading
+        from support_ssl import tls_pair
+
+        def really_blocks(sock):
+            return not fcntl.fcntl(sock, fcntl.F_GETFL) & os.O_NONBLOCK
+
+        client, server = tls_pair()
+        threading.Timer(0.01, client.sendall, (b"x",)).start()
+        server.recv(1)
+        print(os.get_blocking(server.fileno()), really_blocks(server))
+        thread = threading.Thread(target=client.unwrap)
+        thread.start()
+        server.unwrap()
+        print(really_blocks(server))
+        thread.join()
+        client, server = tls_pair()
+        threading.Timer(0.01, client.sendall, (b"x",)).start()
+        server.recv(1)
+        copy = os.dup(server.fileno())
+        server.detach()
+        print(os.get_blocking(copy))
+        """,
+        expect="True False\nTrue\nTrue",
+    )
+
+
 # --- given up half-way --------------------------------------------------------------------------
 
 GIVEN_UP = """

@@ -367,7 +367,10 @@ PyObject* replaced_shutdown(PyObject* self, PyObject* const* arguments, Py_ssize
   const Writing writing(shutdown.connection(), shutdown.deadline());
   if (!writing) return writing.raise_status();
   shutdown.connection().drained = false;
-  return shutdown.run();
+  PyObject* result = shutdown.run();
+  // In plain text again, nothing needs the mode any more.
+  if (result != nullptr) hidden_nonblocking::restore(socket_fields(socket.get()).fd);
+  return result;
 }
 
 // --- installing -----------------------------------------------------------------------
