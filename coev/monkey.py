@@ -1,7 +1,7 @@
 """Make threads mean coroutines: import this first, change nothing else.
 
 Importing it changes what blocks underneath: the functions of ``_thread``, the
-methods of its locks, of ``queue.SimpleQueue`` and of ``socket.socket``, the
+methods of its locks, of ``queue.SimpleQueue``, of ``socket.socket`` and of TLS, the
 resolver, ``select`` and what polls, ``os.read`` and what reads and writes files on
 pipes and terminals, and ``time.sleep``. No class and no function is exchanged for
 another one, so whatever was imported, subclassed, bound or created before works the
