@@ -1,5 +1,8 @@
 #include "python/retarget.h"
 
+#include <unordered_map>
+#include <utility>
+
 #include "python/arguments.h"
 #include "python/ref.h"
 
@@ -42,6 +45,34 @@ PyMethodDef* find_definition(PyObject* owner, const char* name) noexcept {
   }
   if (PyCFunction_Check(found)) return reinterpret_cast<PyCFunctionObject*>(found)->m_ml;
   return nullptr;
+}
+
+// --- hashes: of a function's C function, which sets and dicts made before remember ----
+
+hashfunc g_hash_of_function = nullptr;
+
+std::unordered_map<PyCFunction, PyCFunction>& replaced_functions() noexcept {
+  static auto* const functions = new std::unordered_map<PyCFunction, PyCFunction>;
+  return *functions;
+}
+
+Py_hash_t hash_as_before(PyObject* object) {
+  auto* function = reinterpret_cast<PyCFunctionObject*>(object);
+  const auto found = replaced_functions().find(function->m_ml->ml_meth);
+  if (found == replaced_functions().end()) return g_hash_of_function(object);
+  PyMethodDef before = *function->m_ml;
+  before.ml_meth = found->second;
+  PyMethodDef* const now = std::exchange(function->m_ml, &before);
+  const Py_hash_t hash = g_hash_of_function(object);
+  function->m_ml = now;
+  return hash;
+}
+
+void keep_hash(PyCFunction original, PyCFunction replacement) noexcept {
+  replaced_functions()[replacement] = original;
+  if (g_hash_of_function != nullptr) return;
+  g_hash_of_function = PyCFunction_Type.tp_hash;
+  PyCFunction_Type.tp_hash = PyCMethod_Type.tp_hash = hash_as_before;
 }
 
 void*& slot_at(PyTypeObject* type, std::size_t offset) noexcept {
@@ -147,6 +178,7 @@ int retarget(PyObject* owner, const char* name, PyCFunction adapters[7],
   original->entry_ = definition;
   original->module_ = owner;
   if (PyType_Check(owner)) original->defining_class_ = reinterpret_cast<PyTypeObject*>(owner);
+  keep_hash(definition->ml_meth, adapters[adapter]);
   definition->ml_meth = adapters[adapter];
   return adapter;
 }
