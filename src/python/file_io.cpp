@@ -118,8 +118,9 @@ PyObject* file_readinto(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   return got >= 0 ? PyLong_FromSsize_t(got) : none_or_error(got);
 }
 
-// An exception that came in the middle of a write is raised by the next wait. A
-// buffered writer has to learn how much was written, or it would write it twice.
+// A buffered writer has to learn how much was written, or it would write it twice.
+// So an exception that comes in the middle is raised by the next wait, which is
+// that of the rest.
 bool postpone_exception() noexcept {
   CoroutineObject* self = current_object();
   const Ref exception = Ref::steal(thread_state::take_exception());
@@ -142,7 +143,7 @@ PyObject* file_write(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
   Py_ssize_t written = 0;
   const Py_ssize_t result = descriptor.write(&buffer, 1, &written);
   if (result >= 0) return PyLong_FromSsize_t(result);
-  if (result == Descriptor::kFailed && written > 0 && postpone_exception()) {
+  if (result == Descriptor::kFailed && written > 0 && Visit::under_way() && postpone_exception()) {
     return PyLong_FromSsize_t(written);
   }
   return none_or_error(result);

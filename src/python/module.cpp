@@ -12,6 +12,7 @@
 #include "python/file_io.h"
 #include "python/file_locks.h"
 #include "python/introspect.h"
+#include "python/line_input.h"
 #include "python/lock_types.h"
 #include "python/native_locks.h"
 #include "python/preemption.h"
@@ -121,6 +122,7 @@ constexpr bool (*kParts[])() noexcept = {
     semaphores::install,
     descriptor_io::install,
     file_io::install,
+    line_input::install,
     preemption::install,
 };
 

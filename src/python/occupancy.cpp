@@ -14,7 +14,7 @@ namespace coev::python {
 struct Occupants {
   static constexpr std::size_t kBuckets = 256;
 
-  static Visit*& bucket(const void* object) noexcept {
+  static std::array<Visit*, kBuckets>& all() noexcept {
     static std::array<Visit*, kBuckets> buckets;
     static std::uint32_t generation = 0;
     const std::uint32_t now = fork_generation::current.load(std::memory_order_relaxed);
@@ -22,8 +22,12 @@ struct Occupants {
       buckets.fill(nullptr);
       generation = now;
     }
+    return buckets;
+  }
+
+  static Visit*& bucket(const void* object) noexcept {
     const auto address = reinterpret_cast<std::uintptr_t>(object);
-    return buckets[((address >> 4) ^ (address >> 12)) % kBuckets];
+    return all()[((address >> 4) ^ (address >> 12)) % kBuckets];
   }
 
   static Visit* find(const void* object) noexcept {
@@ -92,6 +96,16 @@ void Visit::leave() noexcept {
   next.awaited_ = true;  // perhaps by others in the same queue
   Occupants::add(next);
   Scheduler::wake(*waiter);
+}
+
+bool Visit::under_way() noexcept {
+  const PyThreadState* self = PyThreadState_Get();
+  for (const Visit* visit : Occupants::all()) {
+    for (; visit != nullptr; visit = visit->next_) {
+      if (visit->visitor_ == self) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace coev::python

@@ -27,6 +27,9 @@ class Visit {
 
   [[nodiscard]] bool refused() const noexcept { return refused_; }
 
+  // Whether the current coroutine is inside any object. Slow.
+  [[nodiscard]] static bool under_way() noexcept;
+
  private:
   friend struct Occupants;
   [[nodiscard]] bool wait() noexcept;
