@@ -24,11 +24,12 @@ namespace coev::python::ssl_methods {
 namespace {
 
 struct Originals {
-  Original do_handshake, read, write, shutdown, pending;
+  Original do_handshake, read, write, sendfile, shutdown, pending;
 };
 Originals g_original;
 
 constexpr const char* kWriteTimedOut = "The write operation timed out";
+constexpr const char* kSendfileTimedOut = "The sendfile operation timed out";
 
 // The socket object under `ssl` if the coroutine may have to wait for it. Empty:
 // the original should deal with it, for it does not wait, or fails.
@@ -359,6 +360,17 @@ PyObject* replaced_write(PyObject* self, PyObject* const* arguments, Py_ssize_t 
   return result;
 }
 
+// From 3.15 on, where the kernel encrypts: nothing is left behind by one given up.
+PyObject* replaced_sendfile(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                            PyObject*) {
+  const Ref socket = blocking_socket(self);
+  if (!socket) return call_original(g_original.sendfile, self, arguments, count);
+  Operation operation(g_original.sendfile, self, socket.get(), arguments, count, kSendfileTimedOut);
+  const Writing writing(operation.connection(), operation.deadline());
+  if (!writing) return writing.raise_status();
+  return operation.run(event_before_write(socket_fields(socket.get())));
+}
+
 PyObject* replaced_shutdown(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                             PyObject*) {
   const Ref socket = blocking_socket(self);
@@ -383,6 +395,7 @@ bool install_into(PyObject* module) noexcept {
   if (o.read) return true;  // another copy of the module has the same table of methods
   return retarget<replaced_do_handshake>(type.get(), "do_handshake", &o.do_handshake) &&
          retarget<replaced_write>(type.get(), "write", &o.write) &&
+         retarget<replaced_sendfile>(type.get(), "sendfile", &o.sendfile) &&
          retarget<replaced_shutdown>(type.get(), "shutdown", &o.shutdown) &&
          retarget<replaced_pending>(type.get(), "pending", &o.pending) &&
          retarget<replaced_read>(type.get(), "read", &o.read);
