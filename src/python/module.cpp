@@ -12,7 +12,6 @@
 #include "python/file_io.h"
 #include "python/file_locks.h"
 #include "python/introspect.h"
-#include "python/line_input.h"
 #include "python/lock_types.h"
 #include "python/native_locks.h"
 #include "python/preemption.h"
@@ -24,6 +23,7 @@
 #include "python/signals.h"
 #include "python/socket_methods.h"
 #include "python/ssl_methods.h"
+#include "python/sqlite_methods.h"
 #include "python/stream_type.h"
 #include "python/switching.h"
 #include "python/thread_module.h"
@@ -122,7 +122,7 @@ constexpr bool (*kParts[])() noexcept = {
     semaphores::install,
     descriptor_io::install,
     file_io::install,
-    line_input::install,
+    sqlite_methods::install,
     preemption::install,
 };
 
