@@ -425,6 +425,43 @@ def test_a_write_given_up_is_continued_or_fails_and_never_mixes(how, then, outco
     check_script(GIVEN_UP, how, then, expect=outcome)
 
 
+@pytest.mark.realtime
+def test_a_write_given_up_is_not_mixed_with_one_that_does_not_wait():
+    check_script(
+        """
+        import coev.monkey, coev, time
+        from support_ssl import *
+
+        def begun(data):
+            client, server = wrap_pair(*socket.socketpair())
+            writer = coev.spawn(client.write, data)
+            time.sleep(0.01)
+            writer.kill()
+            time.sleep(0)
+            client.setblocking(False)
+            return client, server
+
+        def attempt(function, *args):
+            try:
+                return function(*args)
+            except ssl.SSLError as error:
+                return error.reason or type(error).__name__
+
+        data = bytes(10**6)
+        client, server = begun(data)
+        print(attempt(client.write, data), attempt(client.write, b"other"))
+        client, server = begun(data)
+        left, sent = len(data), "SSLWantWriteError"
+        while left:
+            if sent == "SSLWantWriteError":
+                sent = attempt(client.write, data)
+            left -= len(server.recv(65536))
+        print(sent, attempt(client.write, b"other"), server.recv(10))
+        """,
+        expect="SSLWantWriteError BAD_LENGTH\n1000000 5 b'other'",
+    )
+
+
 def test_a_read_or_handshake_given_up_half_way_may_go_on():
     check_script(
         """

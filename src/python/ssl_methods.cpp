@@ -316,15 +316,35 @@ class Writing {
 
 // Lets OpenSSL judge other bytes than those of a write that was given up: a write
 // of nothing fails if some of those are still to be sent, and the connection with
-// it. False with an exception set.
-bool may_write_anew(PyObject* self, PyObject* socket) noexcept {
+// it. `write` writes its one argument. False with an exception set.
+template <typename Write>
+bool may_write_anew(UnfinishedWrite& unfinished, Write write) noexcept {
   const Ref nothing = Ref::steal(PyBytes_FromStringAndSize(nullptr, 0));
-  if (!nothing) return false;
-  PyObject* arguments[] = {nothing.get()};
-  Operation probe(g_original.write, self, socket, arguments, 1, kWriteTimedOut);
-  const Ref result = Ref::steal(probe.run());
-  if (result) probe.connection().unfinished.forget();
+  PyObject* argument = nothing.get();
+  const Ref result = Ref::steal(argument == nullptr ? nullptr : write(&argument));
+  if (result) unfinished.forget();
   return static_cast<bool>(result);
+}
+
+// On a socket that does not wait, which may go on with a write begun when it did.
+PyObject* write_at_once(PyObject* self, PyObject* const* arguments, Py_ssize_t count) noexcept {
+  const auto write = [&](PyObject* const* values) {
+    return call_original(g_original.write, self, values, count);
+  };
+  UnfinishedWrite& unfinished = SslConnection::of(self).unfinished;
+  if (!unfinished || count != 1) return write(arguments);
+  const BufferView data(arguments[0], PyBUF_SIMPLE);
+  if (!data) {
+    PyErr_Clear();
+    return write(arguments);  // says what is wrong
+  }
+  if (!unfinished.is_continued_by({data.bytes(), data.size()}) &&
+      !may_write_anew(unfinished, write)) {
+    return nullptr;
+  }
+  PyObject* result = write(arguments);
+  if (result != nullptr) unfinished.forget();
+  return result;
 }
 
 // As the original, which on a socket with a timeout encrypts nothing before there
@@ -337,7 +357,7 @@ unsigned event_before_write(const SocketFields& socket) noexcept {
 
 PyObject* replaced_write(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
   const Ref socket = count == 1 ? blocking_socket(self) : Ref();
-  if (!socket) return call_original(g_original.write, self, arguments, count);
+  if (!socket) return write_at_once(self, arguments, count);
   const BufferView data(arguments[0], PyBUF_SIMPLE);
   if (!data) {
     PyErr_Clear();
@@ -348,7 +368,10 @@ PyObject* replaced_write(PyObject* self, PyObject* const* arguments, Py_ssize_t 
   UnfinishedWrite& unfinished = operation.connection().unfinished;
   const Writing writing(operation.connection(), operation.deadline());
   if (!writing) return writing.raise_status();
-  if (unfinished && !unfinished.is_continued_by(bytes) && !may_write_anew(self, socket.get())) {
+  const auto write = [&](PyObject* const* values) {
+    return Operation(g_original.write, self, socket.get(), values, 1, kWriteTimedOut).run();
+  };
+  if (unfinished && !unfinished.is_continued_by(bytes) && !may_write_anew(unfinished, write)) {
     return nullptr;
   }
   PyObject* result = operation.run(event_before_write(socket_fields(socket.get())));
