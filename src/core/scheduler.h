@@ -18,6 +18,8 @@
 // never blocks give way.
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -163,6 +165,7 @@ class Scheduler {
   // --- parts ------------------------------------------------------------------
   // A number that no other scheduler of the process ever has.
   [[nodiscard]] std::uint64_t serial() const noexcept { return native_.id; }
+  [[nodiscard]] pthread_t os_thread() const noexcept { return os_thread_; }  // THREAD: any
   [[nodiscard]] TimerHeap& timers() noexcept { return timers_; }
   [[nodiscard]] Readiness& readiness() noexcept { return readiness_; }
   [[nodiscard]] const Stats& stats() const noexcept { return stats_; }
@@ -235,6 +238,7 @@ class Scheduler {
   WaitQueue transfers_;  // suspended in transfer_to()
   WaitQueue permits_;    // suspended in park_for_permit()
   StackPool stacks_;
+  const pthread_t os_thread_ = pthread_self();
   Coroutine native_;  // stands for the OS thread's own stack
   Coroutine* main_;
   Readiness readiness_;

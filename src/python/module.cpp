@@ -20,6 +20,7 @@
 #include "python/ref.h"
 #include "python/select_methods.h"
 #include "python/semaphores.h"
+#include "python/signal_waiting.h"
 #include "python/signals.h"
 #include "python/socket_methods.h"
 #include "python/ssl_methods.h"
@@ -119,6 +120,7 @@ constexpr bool (*kParts[])() noexcept = {
     select_methods::install,
     processes::install,
     file_locks::install,
+    signal_waiting::install,
     semaphores::install,
     descriptor_io::install,
     file_io::install,

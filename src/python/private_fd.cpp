@@ -27,10 +27,10 @@ PrivateFd::~PrivateFd() {
   if (fd_ >= 0) close(fd_);
 }
 
-Status PrivateFd::wait_readable() noexcept {
+Status PrivateFd::wait_readable(Deadline deadline) noexcept {
   Readiness& readiness = thread_state::scheduler().readiness();
   const Status status =
-      wait([&] { return readiness.wait(fd_, kReadable, Deadline::never(), nullptr, nullptr); });
+      wait([&] { return readiness.wait(fd_, kReadable, deadline, nullptr, nullptr); });
   if (status != Status::kClosed) return status;
   fd_ = -1;  // not ours any more: it may be somebody's by now
   return Status::kOk;

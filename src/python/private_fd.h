@@ -7,6 +7,7 @@
 
 #include "core/intrusive_list.h"
 #include "core/status.h"
+#include "core/time.h"
 
 namespace coev::python {
 
@@ -20,8 +21,8 @@ class PrivateFd : public ListLink {
   explicit operator bool() const noexcept { return fd_ >= 0; }
 
   // Waits until it is readable, or somebody has closed it.
-  // SWITCHES: always. ERRORS: kNoMemory, kInterrupted with an exception set.
-  Status wait_readable() noexcept;
+  // SWITCHES: always. ERRORS: kTimedOut, kNoMemory, kInterrupted with an exception set.
+  Status wait_readable(Deadline deadline = Deadline::never()) noexcept;
 
  private:
   static void close_all() noexcept;  // in the child of a fork

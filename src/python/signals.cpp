@@ -30,6 +30,8 @@ Original g_signal;
 Original g_getsignal;
 Original g_set_wakeup_fd;
 Original g_interrupt_main;
+std::atomic<std::uint64_t> g_handled{0};
+WaitQueue g_pausing;                     // coroutines of the main OS thread
 int g_reserved = 0;                      // the signal that is ours
 PyObject* g_reserved_handler = nullptr;  // borrowed
 bool (*g_reserved_lost)() noexcept = nullptr;
@@ -85,6 +87,7 @@ int take_wakeup_fd(PyObject* module) noexcept {
 void handle_signal(int number) {
   const int saved = errno;
   g_next_handler[static_cast<std::size_t>(number)](number);
+  g_handled.fetch_add(1);
   note();
   write_wakeup(number);
   errno = saved;
@@ -157,8 +160,15 @@ PyObject* relay_call(PyObject* self, PyObject* arguments, PyObject* keywords) {
   Scheduler& scheduler = *thread_state::main_scheduler();
   scheduler.interrupt(scheduler.main());
   thread_state::call_on_main(run_due_between_instructions);
-  // The handler should not have to wait until this coroutine blocks. An exception
-  // thrown into this one is for its next wait, not for this place.
+  // The handler should not have to wait until this coroutine blocks. CPython is in
+  // the middle of what is due: if there is one, our own signal gives way at the end
+  // of that.
+  if (g_reserved > 0) {
+    PyErr_SetInterruptEx(g_reserved);
+    thread_state::mark_signal_pending();
+    Py_RETURN_NONE;
+  }
+  // An exception thrown into this one is for its next wait, not for this place.
   const InterruptShield shield(scheduler.current());
   static_cast<void>(scheduler.yield());
   Py_RETURN_NONE;
@@ -305,7 +315,25 @@ void note() noexcept {
   if (scheduler != nullptr) scheduler->wake_from_signal();
 }
 
-void signalled(Scheduler& scheduler) noexcept { scheduler.interrupt(scheduler.main()); }
+// The main coroutine is to run the handlers first, also where it waits for the
+// next signal itself.
+void signalled(Scheduler& scheduler) noexcept {
+  scheduler.interrupt(scheduler.main());
+  while (Coroutine* pausing = g_pausing.claim_first()) Scheduler::wake(*pausing);
+}
+
+std::uint64_t handled_count() noexcept { return g_handled.load(); }
+
+Status wait_for_next(std::uint64_t seen) noexcept {
+  Scheduler& scheduler = thread_state::scheduler();
+  while (handled_count() == seen) {
+    const Status status = scheduler.park(g_pausing, Deadline::never());
+    if (status != Status::kOk) return status;
+  }
+  return Status::kOk;
+}
+
+int reserved() noexcept { return g_reserved; }
 
 bool run_pending() noexcept {
   if (!thread_state::on_main_os_thread()) return true;

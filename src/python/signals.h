@@ -11,6 +11,8 @@
 
 #include <Python.h>
 
+#include <cstdint>
+
 #include "core/scheduler.h"
 
 namespace coev::python::signals {
@@ -25,6 +27,12 @@ namespace coev::python::signals {
 // A hook of the core: interrupts the main coroutine.
 void signalled(Scheduler& scheduler) noexcept;
 
+// How many signals have reached a handler of CPython so far.
+[[nodiscard]] std::uint64_t handled_count() noexcept;
+// Waits until it is no longer `seen`. REQUIRES: the main OS thread.
+// SWITCHES: only if it still is. ERRORS: kInterrupted.
+Status wait_for_next(std::uint64_t seen) noexcept;
+
 // A signal was noted without the operating system (interrupt_main).
 void note() noexcept;
 
@@ -33,5 +41,6 @@ void note() noexcept;
 // called when the program wants that signal; false with an exception set.
 // The signal's number; 0 if none is free; -1 with an exception set.
 [[nodiscard]] int reserve(PyObject* handler, bool (*lost)() noexcept) noexcept;
+[[nodiscard]] int reserved() noexcept;  // 0: none
 
 }  // namespace coev::python::signals

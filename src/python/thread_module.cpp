@@ -3,10 +3,12 @@
 #include <pthread.h>
 #include <structmember.h>
 
+#include <cerrno>
 #include <cmath>
 #include <new>
 
 #include "core/event.h"
+#include "core/registry.h"
 #include "python/blocking.h"
 #include "python/coroutine_type.h"
 #include "python/ref.h"
@@ -329,22 +331,41 @@ PyObject* replaced_sleep(PyObject* self, PyObject* const* arguments, Py_ssize_t 
   return raise(status);
 }
 
-// The OS thread that a coroutine of this scheduler runs on, where a pthread_t is
-// wanted; anything else is passed on as it is. New reference.
-PyObject* os_thread_of(PyObject* ident) noexcept {
-  const unsigned long number = PyLong_AsUnsignedLong(ident);
-  if (number == static_cast<unsigned long>(-1) && PyErr_Occurred()) PyErr_Clear();
-  if (!is_coroutine_ident(number)) return Py_NewRef(ident);
-  return PyLong_FromUnsignedLong(static_cast<unsigned long>(pthread_self()));
+bool runs_coroutine(Scheduler& scheduler, unsigned long ident) noexcept {
+  for (Coroutine* slot = scheduler.all_slots(); slot != nullptr; slot = slot->all_next) {
+    auto* object = static_cast<CoroutineObject*>(slot->owner);
+    if (object != nullptr && object->ident == ident) return true;
+  }
+  return false;
 }
 
+// The OS thread that a coroutine runs on; 0 if it has ended.
+pthread_t os_thread_of(unsigned long ident) noexcept {
+  pthread_t found = 0;
+  for_each_scheduler([&](Scheduler& scheduler) {
+    if (found == 0 && runs_coroutine(scheduler, ident)) found = scheduler.os_thread();
+  });
+  return found;
+}
+
+// For functions that want a pthread_t. What is not the ident of a coroutine is
+// passed on as it is.
 template <Original Originals::*original>
 PyObject* with_os_thread(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                          PyObject* keywords) {
-  if (count == 0) return (g_original.*original)(self, arguments, count, keywords);
-  const Ref thread = Ref::steal(os_thread_of(arguments[0]));
-  if (!thread) return nullptr;
-  PyObject* replaced[] = {thread.get(), count > 1 ? arguments[1] : nullptr};
+  const unsigned long ident = count == 0 ? 0 : PyLong_AsUnsignedLong(arguments[0]);
+  if (PyErr_Occurred() != nullptr) PyErr_Clear();
+  if (count == 0 || !is_coroutine_ident(ident)) {
+    return (g_original.*original)(self, arguments, count, keywords);
+  }
+  const pthread_t thread = os_thread_of(ident);
+  if (thread == 0) {
+    errno = ESRCH;
+    return PyErr_SetFromErrno(PyExc_OSError);
+  }
+  const Ref boxed = Ref::steal(PyLong_FromUnsignedLong(static_cast<unsigned long>(thread)));
+  if (!boxed) return nullptr;
+  PyObject* replaced[] = {boxed.get(), count > 1 ? arguments[1] : nullptr};
   return (g_original.*original)(self, replaced, count, keywords);
 }
 
