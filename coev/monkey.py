@@ -16,6 +16,7 @@ import threading as _threading
 import warnings as _warnings
 
 from . import _coev
+from ._threading import patch as _rewrite_threading
 
 if not _coev._on_main_os_thread():
     raise ImportError(
@@ -58,6 +59,7 @@ def _convert_handles():
 def _patch():
     _warn_of_native_threads()
     _coev._patch()
+    _rewrite_threading()
     if hasattr(_threading, "_ThreadHandle"):
         _convert_handles()
     else:

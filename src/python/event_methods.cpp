@@ -1,0 +1,148 @@
+#include "python/event_methods.h"
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+
+#include "core/event.h"
+#include "core/intrusive_list.h"
+#include "python/blocking.h"
+#include "python/ref.h"
+#include "python/thread_state.h"
+
+namespace coev::python {
+namespace {
+
+bool g_conditions = false;  // somebody has asked for the Condition of some Event
+
+PyObject* flag_name() noexcept {
+  static PyObject* const name = PyUnicode_InternFromString("_flag");
+  return name;
+}
+
+// 1, 0, or -1 with an exception set.
+int has_condition(PyObject* event) noexcept {
+  if (!g_conditions) [[likely]]
+    return 0;
+  static PyObject* const name = PyUnicode_InternFromString("_cond");
+  const Ref attributes = Ref::steal(PyObject_GenericGetDict(event, nullptr));
+  return attributes ? PyDict_Contains(attributes.get(), name) : -1;
+}
+
+// One who waits, on its own stack. A set() that comes while a signal interrupts the
+// wait is not lost: `woken` keeps it.
+struct Waiter : ListLink {
+  PyObject* event = nullptr;  // borrowed
+  Event woken;
+};
+
+constexpr std::size_t kBuckets = 1024;
+
+// Those that a fork copied are empty in the child: the waiters' stacks may be gone.
+// Guarded by the GIL.
+IntrusiveList<Waiter>& waiters_of(PyObject* event) noexcept {
+  static auto* const buckets = new std::array<IntrusiveList<Waiter>, kBuckets>;
+  static std::uint32_t generation = 0;
+  const std::uint32_t current = fork_generation::current.load(std::memory_order_relaxed);
+  if (generation != current) [[unlikely]] {
+    for (IntrusiveList<Waiter>& bucket : *buckets) bucket.clear();
+    generation = current;
+  }
+  constexpr std::uint64_t kFibonacci = 0x9E3779B97F4A7C15;
+  const std::uint64_t hash = (reinterpret_cast<std::uintptr_t>(event) >> 4) * kFibonacci;
+  return (*buckets)[hash >> (64 - 10)];
+}
+static_assert(kBuckets == 1 << 10);
+
+void wake_waiters(PyObject* event) noexcept {
+  IntrusiveList<Waiter>& waiters = waiters_of(event);
+  for (Waiter* waiter = waiters.first(); waiter != nullptr; waiter = waiters.next(*waiter)) {
+    if (waiter->event == event) waiter->woken.set();
+  }
+}
+
+Status wait_for_set(PyObject* event, Deadline deadline) noexcept {
+  Waiter self;
+  self.event = event;
+  waiters_of(event).push_back(self);
+  const Status status = wait([&] { return self.woken.wait(deadline); });
+  self.unlink();
+  return status;
+}
+
+// False: the Condition has to be used.
+PyObject* change_flag(PyObject* event, PyObject* flag) noexcept {
+  const int conditioned = has_condition(event);
+  if (conditioned != 0) return conditioned < 0 ? nullptr : Py_NewRef(Py_False);
+  if (PyObject_SetAttr(event, flag_name(), flag) < 0) return nullptr;
+  if (flag == Py_True) wake_waiters(event);
+  Py_RETURN_TRUE;
+}
+
+PyObject* event_set(PyObject*, PyObject* event) { return change_flag(event, Py_True); }
+PyObject* event_clear(PyObject*, PyObject* event) { return change_flag(event, Py_False); }
+
+PyObject* event_wake(PyObject*, PyObject* event) {
+  wake_waiters(event);
+  Py_RETURN_NONE;
+}
+
+PyObject* event_condition_made(PyObject*, PyObject*) {
+  g_conditions = true;
+  Py_RETURN_NONE;
+}
+
+PyObject* event_has_condition(PyObject*, PyObject* event) {
+  const int conditioned = has_condition(event);
+  return conditioned < 0 ? nullptr : PyBool_FromLong(conditioned);
+}
+
+// False for what the original should judge.
+bool parse_ordinary_timeout(PyObject* timeout, Deadline* deadline) noexcept {
+  constexpr double kMaximumSeconds = 9e9;
+  *deadline = Deadline::never();
+  if (timeout == Py_None) return true;
+  const double seconds = PyFloat_CheckExact(timeout)  ? PyFloat_AS_DOUBLE(timeout)
+                         : PyLong_CheckExact(timeout) ? PyLong_AsDouble(timeout)
+                                                      : NAN;
+  if (seconds == -1.0) PyErr_Clear();  // too large for a double
+  if (!(std::fabs(seconds) < kMaximumSeconds) || seconds == -1.0) return false;
+  *deadline =
+      Deadline::after(seconds > 0 ? static_cast<std::int64_t>(std::ceil(seconds * 1e9)) : 0);
+  return true;
+}
+
+// None: wait by the Condition.
+PyObject* event_wait(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  if (count != 2) {
+    PyErr_BadArgument();
+    return nullptr;
+  }
+  PyObject* event = arguments[0];
+  const int conditioned = has_condition(event);
+  if (conditioned != 0) return conditioned < 0 ? nullptr : Py_NewRef(Py_None);
+  Ref flag = Ref::steal(PyObject_GetAttr(event, flag_name()));
+  const int is_set = flag ? PyObject_IsTrue(flag.get()) : -1;
+  if (is_set != 0) return is_set < 0 ? nullptr : flag.release();
+  Deadline deadline = Deadline::never();
+  if (!parse_ordinary_timeout(arguments[1], &deadline)) Py_RETURN_NONE;
+  if (!can_block()) return nullptr;
+  const Ref keep = Ref::borrow(event);
+  thread_state::ensure_scheduler();
+  const Status status = wait_for_set(event, deadline);
+  if (status == Status::kInterrupted) return nullptr;
+  return PyBool_FromLong(status == Status::kOk);
+}
+
+}  // namespace
+
+PyMethodDef event_functions[] = {
+    {"_event_set", event_set, METH_O, nullptr},
+    {"_event_clear", event_clear, METH_O, nullptr},
+    {"_event_wake", event_wake, METH_O, nullptr},
+    {"_event_wait", as_method(event_wait), METH_FASTCALL, nullptr},
+    {"_event_condition_made", event_condition_made, METH_NOARGS, nullptr},
+    {"_event_has_condition", event_has_condition, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
+
+}  // namespace coev::python
