@@ -12,6 +12,7 @@
 #include "python/event_methods.h"
 #include "python/file_io.h"
 #include "python/file_locks.h"
+#include "python/import_lock.h"
 #include "python/introspect.h"
 #include "python/lock_types.h"
 #include "python/native_locks.h"
@@ -121,6 +122,7 @@ constexpr bool (*kParts[])() noexcept = {
     select_methods::install,
     processes::install,
     file_locks::install,
+    import_lock::install,
     signal_waiting::install,
     semaphores::install,
     descriptor_io::install,

@@ -1,5 +1,6 @@
 """Scenarios of waiting for child processes."""
 
+import _imp
 import os
 import pty
 import signal
@@ -278,3 +279,34 @@ def _wait_status(fork):
 def _statuses_in_main():
     for fork in (os.fork, lambda: os.forkpty()[0], lambda: pty.fork()[0]):
         yield _wait_status(fork)
+
+
+def a_fork_waits_for_the_import_lock(say):
+    importing, order = threading.Event(), []
+
+    def import_slowly():
+        _imp.acquire_lock()
+        _imp.acquire_lock()
+        importing.set()
+        time.sleep(0.1)
+        _imp.release_lock()
+        order.append("imported")
+        _imp.release_lock()
+
+    thread = threading.Thread(target=import_slowly)
+    thread.start()
+    importing.wait()
+    say(error_of(_imp.release_lock), _imp.lock_held())
+    pid = os.fork()
+    if pid == 0:
+        _imp.acquire_lock()
+        _imp.release_lock()
+        os._exit(0 if order == ["imported"] and not _imp.lock_held() else 1)
+    thread.join()
+    say(os.waitpid(pid, 0)[1], _imp.lock_held())
+    threads = [threading.Thread(target=import_slowly) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    say(order, error_of(_imp.release_lock))
