@@ -101,8 +101,6 @@ Descriptor::Kind Descriptor::kind_of(int fd) noexcept {
   }
 }
 
-Descriptor::Descriptor(int fd) noexcept : fd_(fd), kind_(kind_of(fd)) {}
-
 bool Descriptor::nonblocking() const noexcept {
   const int flags = fcntl(fd_, F_GETFL);
   return flags >= 0 && (flags & O_NONBLOCK) != 0 && !hidden_nonblocking::is_set(fd_);
@@ -114,8 +112,8 @@ bool Descriptor::is_ready(unsigned event) const noexcept {
 }
 
 // Sockets count what the buffers cost, not what is in them: half is for that.
-std::size_t Descriptor::room() const noexcept {
-  if (kind_ != Kind::kSocket) return SSIZE_MAX;
+std::size_t Descriptor::room() noexcept {
+  if (kind() != Kind::kSocket) return SSIZE_MAX;
   constexpr std::size_t kLeastBytes = 512;
   std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
   socklen_t size = sizeof memory;
@@ -137,12 +135,16 @@ bool Descriptor::wait_until(unsigned event) const noexcept {
   return status == Status::kOk;
 }
 
+bool Descriptor::knows_nowait() const noexcept {
+  return kind_ != Kind::kTerminal && (kind_ != Kind::kPipe || g_pipes_know_nowait);
+}
+
 ssize_t Descriptor::try_read(const iovec* buffers, int count) const noexcept {
   if (kind_ == Kind::kSocket) {
     msghdr message = message_of(buffers, count);
     return ::recvmsg(fd_, &message, MSG_DONTWAIT);
   }
-  if (kind_ != Kind::kTerminal && (kind_ != Kind::kPipe || g_pipes_know_nowait)) {
+  if (knows_nowait()) {
     const ssize_t got = ::preadv2(fd_, buffers, count, -1, RWF_NOWAIT);
     if (got >= 0 || !knows_no_nowait(errno)) return got;
     if (kind_ == Kind::kPipe) g_pipes_know_nowait = false;
@@ -174,7 +176,7 @@ ssize_t Descriptor::try_write(const iovec* buffers, int count) const noexcept {
     const msghdr message = message_of(buffers, count);
     return ::sendmsg(fd_, &message, MSG_DONTWAIT);
   }
-  if (kind_ != Kind::kTerminal && (kind_ != Kind::kPipe || g_pipes_know_nowait)) {
+  if (knows_nowait()) {
     const ssize_t put = ::pwritev2(fd_, buffers, count, -1, RWF_NOWAIT);
     if (put >= 0 || !knows_no_nowait(errno)) return put;
     if (kind_ == Kind::kPipe) g_pipes_know_nowait = false;
@@ -182,10 +184,19 @@ ssize_t Descriptor::try_write(const iovec* buffers, int count) const noexcept {
   return write_little(buffers, count);
 }
 
-Py_ssize_t Descriptor::read(const iovec* buffers, int count) const noexcept {
-  Scheduler& scheduler = thread_state::scheduler();
-  const Status quota = python::wait([&] { return scheduler.spend_quota(); });
-  if (quota != Status::kOk) return raise(quota), kFailed;
+// Most reads of files get all they ask for from the memory of the kernel, and
+// never have to know what they read.
+Py_ssize_t Descriptor::read_unknown(iovec* buffers, int count) noexcept {
+  const ssize_t got = ::preadv2(fd_, buffers, count, -1, RWF_NOWAIT);
+  if (got >= 0 && (static_cast<std::size_t>(got) == total(buffers, count) || waits())) return got;
+  if (waits()) return read_known(buffers, count);
+  if (got <= 0) return got == 0 ? 0 : kDirect;
+  use_up(buffers, count, static_cast<std::size_t>(got));  // the rest is on the disk, or nothing is
+  const ssize_t more = without_gil([&] { return ::readv(fd_, buffers, count); });
+  return more > 0 ? got + more : got;
+}
+
+Py_ssize_t Descriptor::read_known(const iovec* buffers, int count) const noexcept {
   for (;;) {
     const ssize_t got = try_read(buffers, count);
     if (got >= 0) return got;
@@ -195,7 +206,15 @@ Py_ssize_t Descriptor::read(const iovec* buffers, int count) const noexcept {
   }
 }
 
-Py_ssize_t Descriptor::write(iovec* buffers, int count, Py_ssize_t* written) const noexcept {
+Py_ssize_t Descriptor::read(iovec* buffers, int count) noexcept {
+  Scheduler& scheduler = thread_state::scheduler();
+  const Status quota = python::wait([&] { return scheduler.spend_quota(); });
+  if (quota != Status::kOk) return raise(quota), kFailed;
+  return kind_ == Kind::kUnknown ? read_unknown(buffers, count) : read_known(buffers, count);
+}
+
+Py_ssize_t Descriptor::write(iovec* buffers, int count, Py_ssize_t* written) noexcept {
+  if (!waits()) return kDirect;
   Scheduler& scheduler = thread_state::scheduler();
   *written = 0;
   for (;;) {

@@ -20,25 +20,27 @@ namespace coev::python {
 
 class Descriptor {
  public:
-  // Asks the kernel what `fd` is.
-  explicit Descriptor(int fd) noexcept;
+  explicit Descriptor(int fd) noexcept : fd_(fd) {}
 
   // Whether reading or writing may have to wait for somebody; regular files,
-  // directories, disks and what is not open never do.
-  [[nodiscard]] bool waits() const noexcept { return kind_ != Kind::kDirect; }
+  // directories, disks and what is not open never do. Asks the kernel once.
+  [[nodiscard]] bool waits() noexcept { return kind() != Kind::kDirect; }
 
   // What read() and write() return besides a number of bytes.
   static constexpr Py_ssize_t kFailed = -1;      // an exception is set
   static constexpr Py_ssize_t kWouldBlock = -2;  // and the user asked for O_NONBLOCK
+  static constexpr Py_ssize_t kDirect = -3;      // not waits(): nothing was done
 
-  // Reads once, as readv(2) does. REQUIRES, both: waits().
+  // REQUIRES, both: may_wait(), and room for, or, at least one byte.
+
+  // Reads once, as readv(2) does.
   // SWITCHES: only if nothing is there, or the coroutine's quota is spent.
-  [[nodiscard]] Py_ssize_t read(const iovec* buffers, int count) const noexcept;
+  [[nodiscard]] Py_ssize_t read(iovec* buffers, int count) noexcept;
   // Writes as writev(2) does: all, unless O_NONBLOCK is set, or the other side or
   // the descriptor goes away in the middle. `buffers` is used up.
   // SWITCHES: only if there is no room, or the coroutine's quota is spent.
   // ERRORS: kFailed with `*written` > 0: interrupted in the middle.
-  [[nodiscard]] Py_ssize_t write(iovec* buffers, int count, Py_ssize_t* written) const noexcept;
+  [[nodiscard]] Py_ssize_t write(iovec* buffers, int count, Py_ssize_t* written) noexcept;
 
   // Waits for `event`. False with an exception set.
   [[nodiscard]] bool wait_until(unsigned event) const noexcept;
@@ -46,22 +48,29 @@ class Descriptor {
   [[nodiscard]] bool is_ready(unsigned event) const noexcept;
   // How many bytes a socket that is writable surely takes without blocking; no
   // limit for others, which take what they can.
-  [[nodiscard]] std::size_t room() const noexcept;
-  [[nodiscard]] bool is_socket() const noexcept { return kind_ == Kind::kSocket; }
+  [[nodiscard]] std::size_t room() noexcept;
+  [[nodiscard]] bool is_socket() noexcept { return kind() == Kind::kSocket; }
   [[nodiscard]] bool nonblocking() const noexcept;  // the user asked for O_NONBLOCK
   [[nodiscard]] int fd() const noexcept { return fd_; }
 
  private:
-  [[nodiscard]] Status wait(unsigned event) const noexcept;
-  enum class Kind { kDirect, kSocket, kPipe, kTerminal, kOther };
+  enum class Kind { kUnknown, kDirect, kSocket, kPipe, kTerminal, kOther };
   [[nodiscard]] static Kind kind_of(int fd) noexcept;
+  [[nodiscard]] Kind kind() noexcept {
+    if (kind_ == Kind::kUnknown) kind_ = kind_of(fd_);
+    return kind_;
+  }
+  [[nodiscard]] Status wait(unsigned event) const noexcept;
+  [[nodiscard]] bool knows_nowait() const noexcept;
   // One attempt that does not block, as the system call.
   [[nodiscard]] ssize_t try_read(const iovec* buffers, int count) const noexcept;
   [[nodiscard]] ssize_t try_write(const iovec* buffers, int count) const noexcept;
   [[nodiscard]] ssize_t write_little(const iovec* buffers, int count) const noexcept;
+  [[nodiscard]] Py_ssize_t read_unknown(iovec* buffers, int count) noexcept;
+  [[nodiscard]] Py_ssize_t read_known(const iovec* buffers, int count) const noexcept;
 
   int fd_;
-  Kind kind_;
+  Kind kind_ = Kind::kUnknown;
 };
 
 // Whether this is a time at which a coroutine can wait; at others the originals

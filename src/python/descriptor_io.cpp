@@ -25,19 +25,17 @@ struct Originals {
 };
 Originals g_original;
 
-// A descriptor that reading or writing may have to wait for. False, with nothing
-// set: the original should deal with it.
-bool waits(PyObject* number, int* fd) noexcept {
-  if (!parse_int(number, fd)) {
-    PyErr_Clear();
-    return false;
-  }
-  return Descriptor(*fd).waits() && may_wait();
+// The descriptor that an argument names. What is none is for the original to
+// complain about, and so is what need not wait: -1.
+int descriptor_of(PyObject* number) noexcept {
+  int fd = -1;
+  if (parse_int(number, &fd) && may_wait()) return fd;
+  PyErr_Clear();
+  return -1;
 }
 
-PyObject* count_or_error(Py_ssize_t count) noexcept {
-  if (count >= 0) return PyLong_FromSsize_t(count);
-  if (count == Descriptor::kFailed) return nullptr;
+PyObject* error_of(Py_ssize_t result) noexcept {
+  if (result == Descriptor::kFailed) return nullptr;
   errno = EAGAIN;
   return PyErr_SetFromErrno(PyExc_OSError);
 }
@@ -47,30 +45,31 @@ PyObject* count_or_error(Py_ssize_t count) noexcept {
 PyObject* replaced_read(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                         PyObject* keywords) {
   const auto original = [&] { return g_original.read(self, arguments, count, keywords); };
-  int fd = -1;
-  if (count != 2 || !waits(arguments[0], &fd)) return original();
-  const Py_ssize_t bytes = PyNumber_AsSsize_t(arguments[1], PyExc_OverflowError);
+  if (count != 2) return original();
+  const int fd = descriptor_of(arguments[0]);
+  const Py_ssize_t bytes = fd < 0 ? 0 : PyNumber_AsSsize_t(arguments[1], PyExc_OverflowError);
   if (bytes <= 0) {
     PyErr_Clear();
     return original();
   }
   PyObject* result = PyBytes_FromStringAndSize(nullptr, bytes);
   if (result == nullptr) return nullptr;
-  const iovec buffer{PyBytes_AS_STRING(result), static_cast<std::size_t>(bytes)};
+  iovec buffer{PyBytes_AS_STRING(result), static_cast<std::size_t>(bytes)};
   const Py_ssize_t got = Descriptor(fd).read(&buffer, 1);
   if (got < 0) {
     Py_DECREF(result);
-    return count_or_error(got);
+    return got == Descriptor::kDirect ? original() : error_of(got);
   }
-  _PyBytes_Resize(&result, got);
+  if (got < bytes) _PyBytes_Resize(&result, got);
   return result;
 }
 
 PyObject* replaced_write(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                          PyObject* keywords) {
   const auto original = [&] { return g_original.write(self, arguments, count, keywords); };
-  int fd = -1;
-  if (count != 2 || !waits(arguments[0], &fd)) return original();
+  if (count != 2) return original();
+  Descriptor descriptor(descriptor_of(arguments[0]));
+  if (!descriptor.waits()) return original();
   const BufferView data(arguments[1], PyBUF_SIMPLE);
   if (!data || data.size() == 0) {
     PyErr_Clear();
@@ -78,7 +77,8 @@ PyObject* replaced_write(PyObject* self, PyObject* const* arguments, Py_ssize_t 
   }
   iovec buffer{data.bytes(), data.size()};
   Py_ssize_t written = 0;
-  return count_or_error(Descriptor(fd).write(&buffer, 1, &written));
+  const Py_ssize_t result = descriptor.write(&buffer, 1, &written);
+  return result >= 0 ? PyLong_FromSsize_t(result) : error_of(result);
 }
 
 // The buffers of readv() and writev().
@@ -121,28 +121,30 @@ class Buffers {
 
 PyObject* replaced_readv(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                          PyObject* keywords) {
-  int fd = -1;
+  const auto original = [&] { return g_original.readv(self, arguments, count, keywords); };
+  if (count != 2) return original();
+  Descriptor descriptor(descriptor_of(arguments[0]));
   Buffers buffers;
-  if (count != 2 || !waits(arguments[0], &fd) || !buffers.assign(arguments[1], PyBUF_WRITABLE)) {
-    return g_original.readv(self, arguments, count, keywords);
-  }
-  return count_or_error(Descriptor(fd).read(buffers.vectors(), buffers.count()));
+  if (!descriptor.waits() || !buffers.assign(arguments[1], PyBUF_WRITABLE)) return original();
+  const Py_ssize_t got = descriptor.read(buffers.vectors(), buffers.count());
+  return got >= 0 ? PyLong_FromSsize_t(got) : error_of(got);
 }
 
 PyObject* replaced_writev(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                           PyObject* keywords) {
-  int fd = -1;
+  const auto original = [&] { return g_original.writev(self, arguments, count, keywords); };
+  if (count != 2) return original();
+  Descriptor descriptor(descriptor_of(arguments[0]));
   Buffers buffers;
-  if (count != 2 || !waits(arguments[0], &fd) || !buffers.assign(arguments[1], PyBUF_SIMPLE)) {
-    return g_original.writev(self, arguments, count, keywords);
-  }
+  if (!descriptor.waits() || !buffers.assign(arguments[1], PyBUF_SIMPLE)) return original();
   Py_ssize_t written = 0;
-  return count_or_error(Descriptor(fd).write(buffers.vectors(), buffers.count(), &written));
+  const Py_ssize_t result = descriptor.write(buffers.vectors(), buffers.count(), &written);
+  return result >= 0 ? PyLong_FromSsize_t(result) : error_of(result);
 }
 
 // Waits for `event` of an end that may have to; true at once where the user asked
 // not to wait. False with an exception set.
-bool wait_for_end(const Descriptor& end, unsigned event) noexcept {
+bool wait_for_end(Descriptor& end, unsigned event) noexcept {
   if (!end.waits() || end.nonblocking()) return true;
   while (!end.is_ready(event)) {
     if (!end.wait_until(event)) return false;
@@ -156,11 +158,11 @@ PyObject* when_ready(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
                      PyObject* keywords) {
   static constexpr const char* kNames[] = {"fd", "value", nullptr};
   PyObject* values[2];
-  int fd = -1;
   if (!parse_arguments("eventfd", arguments, count, keywords, kNames, 1, values)) {
     PyErr_Clear();
-  } else if (waits(values[0], &fd) && !wait_for_end(Descriptor(fd), event)) {
-    return nullptr;
+  } else {
+    Descriptor descriptor(descriptor_of(values[0]));
+    if (!wait_for_end(descriptor, event)) return nullptr;
   }
   return (g_original.*original)(self, arguments, count, keywords);
 }
@@ -174,7 +176,7 @@ Py_ssize_t taken(const Ref& result) noexcept {
 // Sends to a socket as often as it takes to send all, which the kernel does for
 // one that blocks. Each time no more than the socket has room for.
 Py_ssize_t send_file(PyObject* self, PyObject* out, PyObject* in, PyObject* offset,
-                     Py_ssize_t bytes, const Descriptor& end) noexcept {
+                     Py_ssize_t bytes, Descriptor& end) noexcept {
   Py_ssize_t sent = 0;
   do {
     if (!wait_for_end(end, kWritable)) return Descriptor::kFailed;
@@ -199,17 +201,17 @@ PyObject* replaced_sendfile(PyObject* self, PyObject* const* arguments, Py_ssize
   static constexpr const char* kNames[] = {"out_fd", "in_fd", "offset", "count", nullptr};
   const auto original = [&] { return g_original.sendfile(self, arguments, count, keywords); };
   PyObject* values[4];
-  int fd = -1;
   if (!parse_arguments("sendfile", arguments, count, keywords, kNames, 4, values)) {
     PyErr_Clear();
     return original();
   }
+  Descriptor out(descriptor_of(values[0]));
   const Py_ssize_t bytes = PyNumber_AsSsize_t(values[3], nullptr);
-  if (bytes <= 0 || !waits(values[0], &fd) || Descriptor(fd).nonblocking()) {
+  if (bytes <= 0 || !out.waits() || out.nonblocking()) {
     PyErr_Clear();
     return original();
   }
-  const Py_ssize_t sent = send_file(self, values[0], values[1], values[2], bytes, Descriptor(fd));
+  const Py_ssize_t sent = send_file(self, values[0], values[1], values[2], bytes, out);
   return sent < 0 ? nullptr : PyLong_FromSsize_t(sent);
 }
 
@@ -217,8 +219,8 @@ constexpr std::int64_t kSpliceRetryNs = 1'000'000;
 
 // With SPLICE_F_NONBLOCK the pipe among the two does not block, and a socket does
 // not when it is ready for what it is given.
-PyObject* splice_when_ready(PyObject* self, PyObject** values, Py_ssize_t count,
-                            const Descriptor& in, const Descriptor& out) noexcept {
+PyObject* splice_when_ready(PyObject* self, PyObject** values, Py_ssize_t count, Descriptor in,
+                            Descriptor out) noexcept {
   const Py_ssize_t bytes = PyLong_AsSsize_t(values[2]);
   for (;;) {
     if (!wait_for_end(in, kReadable) || !wait_for_end(out, kWritable)) return nullptr;

@@ -45,13 +45,13 @@ PyObject* none_or_error(Py_ssize_t result) noexcept {
 
 constexpr Py_ssize_t kFirstBytes = 8192;
 
-PyObject* read_all(const Descriptor& descriptor) noexcept {
+PyObject* read_all(Descriptor descriptor) noexcept {
   PyObject* result = PyBytes_FromStringAndSize(nullptr, kFirstBytes);
   Py_ssize_t size = 0;
   while (result != nullptr) {
     if (size == PyBytes_GET_SIZE(result) && _PyBytes_Resize(&result, 2 * size) < 0) break;
-    const iovec rest{PyBytes_AS_STRING(result) + size,
-                     static_cast<std::size_t>(PyBytes_GET_SIZE(result) - size)};
+    iovec rest{PyBytes_AS_STRING(result) + size,
+               static_cast<std::size_t>(PyBytes_GET_SIZE(result) - size)};
     const Py_ssize_t got = descriptor.read(&rest, 1);
     if (got > 0) {
       size += got;
@@ -68,15 +68,22 @@ PyObject* read_all(const Descriptor& descriptor) noexcept {
 
 // What is closed, or open for the other direction only, is the original's to
 // complain about.
-bool waits_to_read(const FileFields& file) noexcept {
-  return file.fd >= 0 && file.readable && Descriptor(file.fd).waits() && may_wait();
+bool can_read(const FileFields& file) noexcept {
+  return file.fd >= 0 && file.readable && may_wait();
+}
+
+PyObject* file_readall(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                       PyObject* keywords) {
+  Descriptor descriptor(file_fields(self).fd);
+  if (can_read(file_fields(self)) && descriptor.waits()) return read_all(descriptor);
+  return g_file.readall(self, arguments, count, keywords);
 }
 
 PyObject* file_read(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                     PyObject* keywords) {
   const auto original = [&] { return g_file.read(self, arguments, count, keywords); };
-  if (count > 1 || !waits_to_read(file_fields(self))) return original();
-  const Descriptor descriptor(file_fields(self).fd);
+  if (count > 1 || !can_read(file_fields(self))) return original();
+  Descriptor descriptor(file_fields(self).fd);
   Py_ssize_t bytes = -1;
   if (count == 1 && arguments[0] != Py_None) {
     bytes = PyNumber_AsSsize_t(arguments[0], PyExc_OverflowError);
@@ -85,36 +92,31 @@ PyObject* file_read(PyObject* self, PyObject* const* arguments, Py_ssize_t count
       return original();
     }
   }
-  if (bytes < 0) return read_all(descriptor);
+  if (bytes < 0) return descriptor.waits() ? read_all(descriptor) : original();
   PyObject* result = PyBytes_FromStringAndSize(nullptr, bytes);
   if (result == nullptr) return nullptr;
-  const iovec buffer{PyBytes_AS_STRING(result), static_cast<std::size_t>(bytes)};
+  iovec buffer{PyBytes_AS_STRING(result), static_cast<std::size_t>(bytes)};
   const Py_ssize_t got = descriptor.read(&buffer, 1);
   if (got < 0) {
     Py_DECREF(result);
-    return none_or_error(got);
+    return got == Descriptor::kDirect ? original() : none_or_error(got);
   }
-  _PyBytes_Resize(&result, got);
+  if (got < bytes) _PyBytes_Resize(&result, got);
   return result;
-}
-
-PyObject* file_readall(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
-                       PyObject* keywords) {
-  if (!waits_to_read(file_fields(self))) return g_file.readall(self, arguments, count, keywords);
-  return read_all(Descriptor(file_fields(self).fd));
 }
 
 PyObject* file_readinto(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                         PyObject* keywords) {
   const auto original = [&] { return g_file.readinto(self, arguments, count, keywords); };
-  if (count != 1 || !waits_to_read(file_fields(self))) return original();
+  if (count != 1 || !can_read(file_fields(self))) return original();
   const BufferView buffer(arguments[0], PyBUF_WRITABLE);
   if (!buffer || buffer.size() == 0) {
     PyErr_Clear();
     return original();
   }
-  const iovec vector{buffer.bytes(), buffer.size()};
+  iovec vector{buffer.bytes(), buffer.size()};
   const Py_ssize_t got = Descriptor(file_fields(self).fd).read(&vector, 1);
+  if (got == Descriptor::kDirect) return original();
   return got >= 0 ? PyLong_FromSsize_t(got) : none_or_error(got);
 }
 
@@ -132,7 +134,7 @@ PyObject* file_write(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
   const auto original = [&] { return g_file.write(self, arguments, count, keywords); };
   const FileFields& file = file_fields(self);
   if (count != 1 || file.fd < 0 || !file.writable) return original();
-  const Descriptor descriptor(file.fd);
+  Descriptor descriptor(file.fd);
   if (!descriptor.waits() || !may_wait()) return original();
   const BufferView data(arguments[0], PyBUF_SIMPLE);
   if (!data || data.size() == 0) {
