@@ -3,6 +3,7 @@
 from typing import assert_type
 
 import coev
+from coev import aio
 
 
 def length(text: str, /, *, twice: bool = False) -> int:
@@ -45,3 +46,11 @@ def anything(coroutine: coev.Coroutine[object]) -> None:
 
 
 anything(coroutine)
+
+
+async def double(number: int) -> int:
+    return 2 * await aio.run(length, "x" * number)
+
+
+assert_type(aio.wait(double(2), timeout=1), int)
+aio.wait(3)  # type: ignore[arg-type]

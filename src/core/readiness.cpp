@@ -127,10 +127,10 @@ Status Readiness::wait(int fd, unsigned events, Deadline deadline, const void* o
 Status Readiness::begin_watch(Watch& watch) noexcept {
   Entry* entry = watch.fd < 0 ? nullptr : find_or_add(watch.fd);
   if (entry == nullptr) return watch.fd < 0 ? Status::kClosed : Status::kNoMemory;
-  const bool kept = entry->owner != nullptr;
   watch.coroutine = &scheduler_.current();
-  if ((watch.events & kReadable) != 0) this->watch(*entry, entry->reader, kReadable, kept);
-  if ((watch.events & kWritable) != 0) this->watch(*entry, entry->writer, kWritable, kept);
+  // Anew: whoever owns the entry need not be who is asking.
+  if ((watch.events & kReadable) != 0) this->watch(*entry, entry->reader, kReadable, false);
+  if ((watch.events & kWritable) != 0) this->watch(*entry, entry->writer, kWritable, false);
   entry->watches.push_back(watch);
   return Status::kOk;
 }

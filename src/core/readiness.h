@@ -58,8 +58,8 @@ class Readiness {
 
   // Waits until any of `watches` has its events, has failed, hung up or been
   // closed. Unlike wait() it takes no turns with others: everybody who watches
-  // an fd is woken, so the caller has to look for itself, as after poll(2). An
-  // owner's registration is made use of, and left as it was.
+  // an fd is woken, so the caller has to look for itself, as after poll(2). What is
+  // known about an owner stays.
   // SWITCHES, ERRORS: as wait(). O(watches).
   Status wait_any(std::span<Watch> watches, Deadline deadline) noexcept;
 

@@ -147,6 +147,20 @@ TEST(Watch, AnFdReusedDuringTheWaitServesItsNewWaiter) {
   close(fd);
 }
 
+TEST(Watch, AnFdReusedBehindItsOwnersBackIsRegisteredAnew) {
+  const SocketPair old_pair;
+  const SocketPair new_pair;
+  const int fd = dup(old_pair.near());
+  old_pair.write_far('x');
+  EXPECT_EQ(wait_one(fd, kReadable, &kOwner), Status::kOk);
+  close(fd);  // nobody is told
+  ASSERT_EQ(dup2(new_pair.near(), fd), fd);
+  new_pair.write_far('y');
+  EXPECT_EQ(wait_any({{fd, kReadable}}), Status::kOk);
+  Readiness::forget(fd);
+  close(fd);
+}
+
 TEST(Watch, AnFdThatIsNotOpenIsClosed) {
   const SocketPair pair;
   const int fd = open("/dev/null", O_RDONLY);
