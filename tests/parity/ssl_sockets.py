@@ -386,6 +386,34 @@ def the_name_callback_may_wait_and_choose(say):
     say(seen)
 
 
+def callbacks_for_shared_keys_may_wait(say):
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client_context.check_hostname = False
+    client_context.verify_mode = ssl.CERT_NONE
+    say(hasattr(server_context, "set_psk_server_callback"))  # from 3.13 on
+    if not hasattr(server_context, "set_psk_server_callback"):
+        return
+    for context in (server_context, client_context):
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("PSK")
+
+    def key_for(client):
+        time.sleep(0.03)
+        return b"secret of " + client.encode()
+
+    def own_key(hint):
+        time.sleep(0.03)
+        return "me", b"secret of me"
+
+    server_context.set_psk_server_callback(key_for, "hint")
+    client_context.set_psk_client_callback(own_key)
+    client, server = _pair(server_context=server_context, client_context=client_context)
+    _later(client.sendall, b"known")
+    say(client.cipher()[0] == server.cipher()[0], server.recv(10))
+    _close(client, server)
+
+
 def a_callback_that_raises_ends_the_handshake(say):
     context = _server_context()
     raised = []
