@@ -1,6 +1,21 @@
 #include "core/helper_thread.h"
 
+#include "core/sanitizer.h"
+
 namespace coev {
+namespace {
+
+// Frames that cancelling cuts off leave their marks on the stack, where the end of
+// the thread comes along.
+struct CutOffFrames {
+  ~CutOffFrames() {
+    constexpr std::size_t kReachBytes = 64 * 1024;
+    sanitizer::forget_marks(static_cast<char*>(__builtin_frame_address(0)) - kReachBytes,
+                            kReachBytes);
+  }
+};
+
+}  // namespace
 
 void HelperThread::end() noexcept {
   if (!started_) return;
@@ -21,6 +36,7 @@ Status HelperThread::start(Function function, void* argument, const sigset_t& si
 
 void* HelperThread::run(void* self) {
   auto& helper = *static_cast<HelperThread*>(self);
+  const CutOffFrames below;
   helper.function_(helper.argument_);
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
   helper.returned_.set();
