@@ -9,13 +9,16 @@ Thread makes for itself, and, up to 3.12, a look at every other thread at each s
 
 import sys as _sys
 import threading
-from threading import Condition, Lock, excepthook
-from types import FunctionType
+from threading import Lock, excepthook
+from types import FunctionType, SimpleNamespace
 
 from . import _coev
 
 if hasattr(threading, "_maintain_shutdown_locks"):
     from threading import _shutdown_locks, _shutdown_locks_lock
+
+#: Functions with the code they had, for what ours does not deal with.
+_coev_originals = SimpleNamespace()
 
 
 class Event:
@@ -50,6 +53,20 @@ class Event:
         return signaled
 
 
+class Condition:
+    """A Condition that waits and notifies in C, on the same locks."""
+
+    def wait(self, timeout=None):
+        notified = _coev._condition_wait(self, timeout)
+        if notified is None:
+            return _coev_originals.wait(self, timeout)
+        return notified
+
+    def notify(self, n=1):
+        if not _coev._condition_notify(self, n):
+            _coev_originals.notify(self, n)
+
+
 class _EventCondition:
     """``Event._cond``, made when it is asked for; from then on that Event uses it."""
 
@@ -57,7 +74,7 @@ class _EventCondition:
         if event is None:
             raise AttributeError("type object 'Event' has no attribute '_cond'")
         _coev._event_condition_made()
-        return event.__dict__.setdefault("_cond", Condition(Lock()))
+        return event.__dict__.setdefault("_cond", threading.Condition(Lock()))
 
 
 def _make_invoke_excepthook():
@@ -92,6 +109,10 @@ class Thread:
                 _maintain_shutdown_locks()
 
 
+def _copy(function):
+    return FunctionType(function.__code__, vars(threading), argdefs=function.__defaults__)
+
+
 def _rewrite(function, replacement):
     function.__code__ = replacement.__code__
 
@@ -105,8 +126,14 @@ def patch():
         _rewrite(getattr(threading.Event, name), getattr(Event, name))
     threading.Event._cond = _EventCondition()
 
+    threading._coev_originals = _coev_originals
+    for name in ("wait", "notify"):
+        function = getattr(threading.Condition, name)
+        setattr(_coev_originals, name, _copy(function))
+        _rewrite(function, getattr(Condition, name))
+
     make_hook = threading._make_invoke_excepthook
-    make_hook.original = FunctionType(make_hook.__code__, vars(threading))
+    make_hook.original = _copy(make_hook)
     make_hook.made_for = None
     _rewrite(make_hook, _make_invoke_excepthook)
 

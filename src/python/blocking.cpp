@@ -98,6 +98,24 @@ bool parse_timeout(PyObject* seconds, Deadline* deadline) noexcept {
   return true;
 }
 
+bool parse_ordinary_timeout(PyObject* seconds, Deadline* deadline) noexcept {
+  constexpr double kMaximumSeconds = 9e9;
+  *deadline = Deadline::never();
+  if (seconds == Py_None) return true;
+  const double value = PyFloat_CheckExact(seconds)  ? PyFloat_AS_DOUBLE(seconds)
+                       : PyLong_CheckExact(seconds) ? PyLong_AsDouble(seconds)
+                                                    : NAN;
+  if (value == -1.0 && PyErr_Occurred() != nullptr) {  // too large for a double
+    PyErr_Clear();
+    return false;
+  }
+  if (!(std::fabs(value) < kMaximumSeconds)) return false;
+  *deadline = value > 0
+                  ? Deadline::after(static_cast<std::int64_t>(std::ceil(value * kNsPerSecond)))
+                  : Deadline::at(0);
+  return true;
+}
+
 bool parse_arguments(const char* function, PyObject* const* arguments, Py_ssize_t count,
                      PyObject* keywords, const char* const* names, int required,
                      PyObject** values) noexcept {

@@ -45,6 +45,10 @@ PyObject* raise(Status status) noexcept;
 // The same without the check for negative numbers, in nanoseconds; saturates.
 [[nodiscard]] bool parse_seconds(PyObject* seconds, std::int64_t* ns) noexcept;
 
+// A timeout as threading has them, where anything below zero does not wait. False for
+// what the function that is stood in for should judge; no exception is set.
+[[nodiscard]] bool parse_ordinary_timeout(PyObject* seconds, Deadline* deadline) noexcept;
+
 // Arguments of a METH_FASTCALL | METH_KEYWORDS function, by position or name.
 // `names` ends with nullptr; `values` receives borrowed references or nullptr.
 [[nodiscard]] bool parse_arguments(const char* function, PyObject* const* arguments,

@@ -1,7 +1,6 @@
 #include "python/event_methods.h"
 
 #include <array>
-#include <cmath>
 #include <cstdint>
 
 #include "core/event.h"
@@ -95,21 +94,6 @@ PyObject* event_condition_made(PyObject*, PyObject*) {
 PyObject* event_has_condition(PyObject*, PyObject* event) {
   const int conditioned = has_condition(event);
   return conditioned < 0 ? nullptr : PyBool_FromLong(conditioned);
-}
-
-// False for what the original should judge.
-bool parse_ordinary_timeout(PyObject* timeout, Deadline* deadline) noexcept {
-  constexpr double kMaximumSeconds = 9e9;
-  *deadline = Deadline::never();
-  if (timeout == Py_None) return true;
-  const double seconds = PyFloat_CheckExact(timeout)  ? PyFloat_AS_DOUBLE(timeout)
-                         : PyLong_CheckExact(timeout) ? PyLong_AsDouble(timeout)
-                                                      : NAN;
-  if (seconds == -1.0) PyErr_Clear();  // too large for a double
-  if (!(std::fabs(seconds) < kMaximumSeconds) || seconds == -1.0) return false;
-  *deadline =
-      Deadline::after(seconds > 0 ? static_cast<std::int64_t>(std::ceil(seconds * 1e9)) : 0);
-  return true;
 }
 
 // None: wait by the Condition.

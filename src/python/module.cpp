@@ -7,6 +7,7 @@
 #include "core/time.h"
 #include "python/blocking.h"
 #include "python/capsule.h"
+#include "python/condition_methods.h"
 #include "python/coroutine_type.h"
 #include "python/descriptor_io.h"
 #include "python/event_methods.h"
@@ -203,7 +204,8 @@ bool fill(PyObject* module) noexcept {
   thread_state::ensure_scheduler();
   return PyModule_AddFunctions(module, switching_functions) == 0 &&
          PyModule_AddFunctions(module, waiting_functions) == 0 &&
-         PyModule_AddFunctions(module, event_functions) == 0 && add_coroutine_type(module) &&
+         PyModule_AddFunctions(module, event_functions) == 0 &&
+         PyModule_AddFunctions(module, condition_functions) == 0 && add_coroutine_type(module) &&
          add_timeout_type(module) && add_lock_types(module) && add_queue_types(module) &&
          add_stream_type(module) && thread_module::add_handle_type(module) &&
          add_introspection(module) && add_capsule(module) && signals::install();

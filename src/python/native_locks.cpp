@@ -21,6 +21,7 @@ constexpr std::int64_t kLookIntervalNs = 2'000'000;
 
 thread_state::LockLayout g_layout;
 PyTypeObject* g_lock_type = nullptr;
+PyTypeObject* g_rlock_type = nullptr;
 
 struct Originals {
   Original acquire, acquire_lock, enter, release, release_lock, exit, locked, locked_lock;
@@ -409,6 +410,7 @@ bool install() noexcept {
   if (!lock || !rlock) return false;
   if (!check(probe_lock(lock.get()) && probe_rlock(rlock.get()))) return false;
   g_lock_type = Py_TYPE(lock.get());
+  g_rlock_type = Py_TYPE(rlock.get());
   return retarget_lock(reinterpret_cast<PyObject*>(Py_TYPE(lock.get()))) &&
          retarget_rlock(reinterpret_cast<PyObject*>(Py_TYPE(rlock.get()))) &&
          adopt_held_rlocks(Py_TYPE(rlock.get())) && retarget_queue();
@@ -421,6 +423,14 @@ bool watch_release(PyObject* lock) noexcept {
   }
   watched_locks().push_back(Py_NewRef(lock));
   return true;
+}
+
+Lock* find_lock(PyObject* object) noexcept {
+  return Py_IS_TYPE(object, g_lock_type) ? &lock_of(object) : nullptr;
+}
+
+RecursiveLock* find_rlock(PyObject* object) noexcept {
+  return Py_IS_TYPE(object, g_rlock_type) ? &rlock_of(object) : nullptr;
 }
 
 void release_if_locked(PyObject* lock) noexcept {

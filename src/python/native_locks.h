@@ -9,6 +9,8 @@
 
 #include <Python.h>
 
+#include "core/lock.h"
+
 namespace coev::python::native_locks {
 
 // False with ImportError set when the objects are not laid out as known; then
@@ -18,6 +20,10 @@ namespace coev::python::native_locks {
 // Makes waiters for a _thread.lock look at it from time to time: the end of a
 // native thread releases it behind our back.
 [[nodiscard]] bool watch_release(PyObject* lock) noexcept;
+
+// The lock in a _thread.lock or _thread.RLock; nullptr for anything else.
+[[nodiscard]] Lock* find_lock(PyObject* object) noexcept;
+[[nodiscard]] RecursiveLock* find_rlock(PyObject* object) noexcept;
 
 // Releases a _thread.lock that the end of its thread releases.
 void release_if_locked(PyObject* lock) noexcept;
