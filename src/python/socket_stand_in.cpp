@@ -48,24 +48,42 @@ bool make(Own* own) noexcept {
   return true;
 }
 
-// An object has one weak reference without a callback, and so we know it again.
-bool is_as_known(PyObject* ssl, PyObject* socket) noexcept {
-  static bool known = false;
-  if (known) return true;
-  const Ref reference = Ref::steal(PyWeakref_NewRef(socket, nullptr));
-  known = reference && reference_to_socket(ssl) == reference.get();
-  if (!known && !PyErr_Occurred()) {
-    PyErr_SetString(PyExc_RuntimeError,
-                    "coev does not know how this interpreter lays out its SSL objects");
+void warn_of_unknown_layout() noexcept {
+  const char* what =
+      "coev does not know how this interpreter lays out its SSL objects: "
+      "TLS blocks the whole OS thread";
+  if (PyErr_WarnEx(PyExc_RuntimeWarning, what, 1) < 0) PyErr_WriteUnraisable(nullptr);
+}
+
+// Asked until there is an object that tells: one over a socket, which is its owner
+// as well. An object has one weak reference without a callback, and so we know it
+// again.
+bool is_as_known(PyObject* ssl) noexcept {
+  enum class Layout { kNotSeen, kKnown, kUnknown };
+  static Layout layout = Layout::kNotSeen;
+  if (layout != Layout::kNotSeen) [[likely]]
+    return layout == Layout::kKnown;
+  const Ref owner = Ref::steal(PyObject_GetAttrString(ssl, "owner"));
+  if (owner && PyObject_TypeCheck(owner.get(), socket_type())) {
+    const Ref reference = Ref::steal(PyWeakref_NewRef(owner.get(), nullptr));
+    const bool known = reference && reference_to_socket(ssl) == reference.get();
+    layout = known ? Layout::kKnown : Layout::kUnknown;
+    if (!known) warn_of_unknown_layout();
   }
-  return known;
+  PyErr_Clear();
+  return layout == Layout::kKnown;
 }
 
 }  // namespace
 
+PyObject* socket_of(PyObject* ssl) noexcept {
+  if (!is_as_known(ssl) || reference_to_socket(ssl) == nullptr) return nullptr;
+  PyObject* socket = reinterpret_cast<PyWeakReference*>(reference_to_socket(ssl))->wr_object;
+  return socket == Py_None ? nullptr : socket;
+}
+
 SocketStandIn::SocketStandIn(PyObject* ssl, PyObject* socket, std::int64_t timeout_ns) noexcept
     : ssl_(ssl) {
-  if (!is_as_known(ssl, socket)) return;
   if (!idle().empty()) {
     own_ = idle().back();
     idle().pop_back();

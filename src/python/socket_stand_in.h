@@ -12,9 +12,13 @@
 
 namespace coev::python {
 
+// The socket object of `ssl`, an _ssl._SSLSocket; borrowed. nullptr if it has none,
+// over a MemoryBIO, or none any more.
+[[nodiscard]] PyObject* socket_of(PyObject* ssl) noexcept;
+
 class SocketStandIn {
  public:
-  // `ssl` is an _ssl._SSLSocket, `socket` its socket object; both are borrowed.
+  // `socket` is socket_of(ssl); both are borrowed.
   // Empty with an exception set.
   SocketStandIn(PyObject* ssl, PyObject* socket, std::int64_t timeout_ns) noexcept;
   ~SocketStandIn();

@@ -34,17 +34,15 @@ constexpr const char* kSendfileTimedOut = "The sendfile operation timed out";
 // The socket object under `ssl` if the coroutine may have to wait for it. Empty:
 // the original should deal with it, for it does not wait, or fails.
 Ref blocking_socket(PyObject* ssl) noexcept {
-  static PyObject* const name = PyUnicode_InternFromString("owner");
-  Ref owner = Ref::steal(PyObject_GetAttr(ssl, name));
-  if (!owner) PyErr_Clear();
-  if (!owner || !PyObject_TypeCheck(owner.get(), socket_type())) return {};
-  const SocketFields& socket = socket_fields(owner.get());
+  Ref object = Ref::borrow(socket_of(ssl));
+  if (!object) return {};
+  const SocketFields& socket = socket_fields(object.get());
   if (socket.fd < 0 || !socket.blocks()) return {};
   if (is_closed() || thread_state::finalizing()) {
     hidden_nonblocking::restore(socket.fd);  // the original would spin
     return {};
   }
-  return owner;
+  return object;
 }
 
 // Keeps everybody else out of an SSL object.
