@@ -101,5 +101,5 @@ __all__ = [
 # How long coroutines may take to clean up when the interpreter ends.
 _EXIT_SECONDS = 5.0
 
-# Registered first, so it runs last: after it nothing can switch.
+# Registered early, so that it runs late: other handlers may want their coroutines.
 _atexit.register(_shut_down, _EXIT_SECONDS)

@@ -300,6 +300,25 @@ FINALIZERS = {
 }
 
 
+def test_atexit_handlers_registered_before_coev_may_wait_too():
+    check_script(
+        """
+        import atexit, queue, threading, time
+
+        def at_exit():
+            asked.put(1)
+            time.sleep(0.01)
+            print(answered.get())
+
+        atexit.register(at_exit)
+        import coev.monkey
+        asked, answered = queue.Queue(), queue.SimpleQueue()
+        threading.Thread(target=lambda: answered.put(asked.get() + 1), daemon=True).start()
+        """,
+        expect="2",
+    )
+
+
 def test_finalizers_at_the_very_end_neither_hang_nor_crash():
     # One process for each: what one does must not hide what the next would.
     template = (

@@ -9,8 +9,6 @@
 namespace coev::python {
 namespace {
 
-bool g_closed = false;
-
 constexpr double kNsPerSecond = 1e9;
 constexpr double kMaximumNs = 9.2e18;  // just under what an int64 holds
 
@@ -23,11 +21,8 @@ bool handle_interrupt() noexcept {
   return signals::run_pending();
 }
 
-bool is_closed() noexcept { return g_closed; }
-void close_for_good() noexcept { g_closed = true; }
-
 bool can_block() noexcept {
-  if (g_closed || thread_state::finalizing()) [[unlikely]] {
+  if (is_closed()) [[unlikely]] {
     PyErr_SetString(PyExc_RuntimeError, "cannot block at interpreter shutdown");
     return false;
   }

@@ -32,8 +32,8 @@ Status wait(Operation operation) noexcept {
 // False, with RuntimeError set, when this is no time to block: at the end of the
 // interpreter, or in a finalizer that runs between two coroutines.
 [[nodiscard]] bool can_block() noexcept;
-void close_for_good() noexcept;  // from now on nothing blocks or switches
-[[nodiscard]] bool is_closed() noexcept;
+// Whether the interpreter has come to its end: nothing blocks or switches any more.
+[[nodiscard]] inline bool is_closed() noexcept { return thread_state::finalizing(); }
 
 // Sets the Python exception for `status`; kInterrupted has one already.
 // Always returns nullptr.

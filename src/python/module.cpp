@@ -26,8 +26,8 @@
 #include "python/signal_waiting.h"
 #include "python/signals.h"
 #include "python/socket_methods.h"
-#include "python/ssl_methods.h"
 #include "python/sqlite_methods.h"
+#include "python/ssl_methods.h"
 #include "python/stream_type.h"
 #include "python/switching.h"
 #include "python/thread_module.h"
@@ -90,9 +90,9 @@ bool kill_and_join(PyObject* coroutines, Deadline deadline) noexcept {
 }
 
 // Kills every coroutine that coev.spawn() started, also those started meanwhile,
-// and lets all run until those have ended, at most `seconds`; then nothing
-// switches any more. Threads that are daemons stay where they are, as daemon
-// threads do.
+// and lets all run until those have ended, at most `seconds`. Threads that are
+// daemons stay where they are, as daemon threads do; handlers of atexit that were
+// registered before us may still use threads.
 PyObject* function_shut_down(PyObject*, PyObject* seconds) {
   Deadline deadline = Deadline::never();
   if (!parse_timeout(seconds, &deadline)) return nullptr;
@@ -106,7 +106,6 @@ PyObject* function_shut_down(PyObject*, PyObject* seconds) {
       break;
     }
   } while (!deadline.passed());
-  close_for_good();
   preemption::stop();
   Py_BEGIN_ALLOW_THREADS;
   offload::shut_down();
@@ -116,20 +115,10 @@ PyObject* function_shut_down(PyObject*, PyObject* seconds) {
 
 // What import coev.monkey changes, in this order.
 constexpr bool (*kParts[])() noexcept = {
-    native_locks::install,
-    thread_module::install,
-    socket_methods::install,
-    ssl_methods::install,
-    select_methods::install,
-    processes::install,
-    file_locks::install,
-    import_lock::install,
-    signal_waiting::install,
-    semaphores::install,
-    descriptor_io::install,
-    file_io::install,
-    sqlite_methods::install,
-    preemption::install,
+    native_locks::install,   thread_module::install, socket_methods::install, ssl_methods::install,
+    select_methods::install, processes::install,     file_locks::install,     import_lock::install,
+    signal_waiting::install, semaphores::install,    descriptor_io::install,  file_io::install,
+    sqlite_methods::install, preemption::install,
 };
 
 // Makes threads mean coroutines. Once; further calls do nothing.
