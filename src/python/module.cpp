@@ -114,12 +114,14 @@ PyObject* function_shut_down(PyObject*, PyObject* seconds) {
 }
 
 // What import coev.monkey changes, in this order.
+// clang-format off: one a line
 constexpr bool (*kParts[])() noexcept = {
     native_locks::install,   thread_module::install, socket_methods::install, ssl_methods::install,
     select_methods::install, processes::install,     file_locks::install,     import_lock::install,
     signal_waiting::install, semaphores::install,    descriptor_io::install,  file_io::install,
     sqlite_methods::install, preemption::install,
 };
+// clang-format on
 
 // Makes threads mean coroutines. Once; further calls do nothing.
 PyObject* function_patch(PyObject*, PyObject*) {
