@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <numeric>
 
@@ -57,10 +56,7 @@ msghdr message_of(const iovec* buffers, int count) noexcept {
   return message;
 }
 
-bool knows_no_nowait(int error) noexcept { return error == EOPNOTSUPP || error == ENOSYS; }
-
-// Pipes heed RWF_NOWAIT since Linux 6.4: older kernels are not asked twice.
-std::atomic<bool> g_pipes_know_nowait{true};
+bool refuses_nowait(int error) noexcept { return error == EOPNOTSUPP || error == ENOSYS; }
 
 // A call of the operating system that should not block, but might.
 template <typename Call>
@@ -106,6 +102,16 @@ bool Descriptor::nonblocking() const noexcept {
   return flags >= 0 && (flags & O_NONBLOCK) != 0 && !hidden_nonblocking::is_set(fd_);
 }
 
+// The kernel tells a copy that would wait from one at the end.
+bool Descriptor::has_writer() const noexcept {
+  std::array<int, 2> scratch{};
+  if (pipe2(scratch.data(), O_CLOEXEC) != 0) return true;
+  const bool found = tee(fd_, scratch[1], 1, SPLICE_F_NONBLOCK) != 0;
+  ::close(scratch[0]);
+  ::close(scratch[1]);
+  return found;
+}
+
 bool Descriptor::is_ready(unsigned event) const noexcept {
   pollfd request{fd_, static_cast<short>(event == kReadable ? POLLIN : POLLOUT), 0};
   return ::poll(&request, 1, 0) != 0;
@@ -135,21 +141,22 @@ bool Descriptor::wait_until(unsigned event) const noexcept {
   return status == Status::kOk;
 }
 
-bool Descriptor::knows_nowait() const noexcept {
-  return kind_ != Kind::kTerminal && (kind_ != Kind::kPipe || g_pipes_know_nowait);
+bool Descriptor::may_know_nowait() const noexcept {
+  return kind_ == Kind::kPipe || kind_ == Kind::kOther;
 }
 
-ssize_t Descriptor::try_read(const iovec* buffers, int count) const noexcept {
+ssize_t Descriptor::try_read(const iovec* buffers, int count) noexcept {
   if (kind_ == Kind::kSocket) {
     msghdr message = message_of(buffers, count);
     return ::recvmsg(fd_, &message, MSG_DONTWAIT);
   }
-  if (knows_nowait()) {
+  if (may_know_nowait()) {
     const ssize_t got = ::preadv2(fd_, buffers, count, -1, RWF_NOWAIT);
-    if (got >= 0 || !knows_no_nowait(errno)) return got;
-    if (kind_ == Kind::kPipe) g_pipes_know_nowait = false;
+    if (got >= 0 || !refuses_nowait(errno)) return got;
+    if (kind_ == Kind::kPipe) kind_ = Kind::kFifo;  // or a pipe, before Linux 6.4
   }
-  if (!is_ready(kReadable)) {
+  // A FIFO that nobody writes to is at its end, but not ready before somebody did.
+  if (!is_ready(kReadable) && (kind_ != Kind::kFifo || has_writer()) && !nonblocking()) {
     errno = EAGAIN;
     return -1;
   }
@@ -161,7 +168,7 @@ ssize_t Descriptor::write_little(const iovec* buffers, int count) const noexcept
     errno = EAGAIN;
     return -1;
   }
-  const std::size_t room = kind_ == Kind::kPipe       ? PIPE_BUF
+  const std::size_t room = kind_ == Kind::kFifo       ? PIPE_BUF
                            : kind_ == Kind::kTerminal ? kTerminalBytes
                                                       : SSIZE_MAX;
   if (total(buffers, count) <= room) {
@@ -171,15 +178,15 @@ ssize_t Descriptor::write_little(const iovec* buffers, int count) const noexcept
   return without_gil([&] { return ::write(fd_, buffers->iov_base, bytes); });
 }
 
-ssize_t Descriptor::try_write(const iovec* buffers, int count) const noexcept {
+ssize_t Descriptor::try_write(const iovec* buffers, int count) noexcept {
   if (kind_ == Kind::kSocket) {
     const msghdr message = message_of(buffers, count);
     return ::sendmsg(fd_, &message, MSG_DONTWAIT);
   }
-  if (knows_nowait()) {
+  if (may_know_nowait()) {
     const ssize_t put = ::pwritev2(fd_, buffers, count, -1, RWF_NOWAIT);
-    if (put >= 0 || !knows_no_nowait(errno)) return put;
-    if (kind_ == Kind::kPipe) g_pipes_know_nowait = false;
+    if (put >= 0 || !refuses_nowait(errno)) return put;
+    if (kind_ == Kind::kPipe) kind_ = Kind::kFifo;
   }
   return write_little(buffers, count);
 }
@@ -196,7 +203,7 @@ Py_ssize_t Descriptor::read_unknown(iovec* buffers, int count) noexcept {
   return more > 0 ? got + more : got;
 }
 
-Py_ssize_t Descriptor::read_known(const iovec* buffers, int count) const noexcept {
+Py_ssize_t Descriptor::read_known(const iovec* buffers, int count) noexcept {
   for (;;) {
     const ssize_t got = try_read(buffers, count);
     if (got >= 0) return got;

@@ -3,9 +3,9 @@
 // OS thread.
 //
 // The open file keeps its mode, which other processes may share: the kernel is
-// asked for each call not to block (RWF_NOWAIT, MSG_DONTWAIT). Terminals do not
-// know that and are asked first whether they are ready; should another process
-// take what was there in between, the read blocks the OS thread.
+// asked for each call not to block (RWF_NOWAIT, MSG_DONTWAIT). FIFOs and terminals
+// do not know that and are asked first whether they are ready; should another
+// process take what was there in between, the read blocks the OS thread.
 //
 // GIL: held in every function.
 #pragma once
@@ -42,6 +42,8 @@ class Descriptor {
   // ERRORS: kFailed with `*written` > 0: interrupted in the middle.
   [[nodiscard]] Py_ssize_t write(iovec* buffers, int count, Py_ssize_t* written) noexcept;
 
+  // Whether somebody has a FIFO open to write, or had and has left its bytes.
+  [[nodiscard]] bool has_writer() const noexcept;
   // Waits for `event`. False with an exception set.
   [[nodiscard]] bool wait_until(unsigned event) const noexcept;
   // Whether `event`, or an end or error, is there at this moment.
@@ -49,25 +51,26 @@ class Descriptor {
   // How many bytes a socket that is writable surely takes without blocking; no
   // limit for others, which take what they can.
   [[nodiscard]] std::size_t room() noexcept;
+  [[nodiscard]] bool is_pipe() noexcept { return kind() == Kind::kPipe || kind() == Kind::kFifo; }
   [[nodiscard]] bool is_socket() noexcept { return kind() == Kind::kSocket; }
   [[nodiscard]] bool nonblocking() const noexcept;  // the user asked for O_NONBLOCK
   [[nodiscard]] int fd() const noexcept { return fd_; }
 
  private:
-  enum class Kind { kUnknown, kDirect, kSocket, kPipe, kTerminal, kOther };
+  enum class Kind { kUnknown, kDirect, kSocket, kPipe, kFifo, kTerminal, kOther };
   [[nodiscard]] static Kind kind_of(int fd) noexcept;
   [[nodiscard]] Kind kind() noexcept {
     if (kind_ == Kind::kUnknown) kind_ = kind_of(fd_);
     return kind_;
   }
   [[nodiscard]] Status wait(unsigned event) const noexcept;
-  [[nodiscard]] bool knows_nowait() const noexcept;
+  [[nodiscard]] bool may_know_nowait() const noexcept;
   // One attempt that does not block, as the system call.
-  [[nodiscard]] ssize_t try_read(const iovec* buffers, int count) const noexcept;
-  [[nodiscard]] ssize_t try_write(const iovec* buffers, int count) const noexcept;
+  [[nodiscard]] ssize_t try_read(const iovec* buffers, int count) noexcept;
+  [[nodiscard]] ssize_t try_write(const iovec* buffers, int count) noexcept;
   [[nodiscard]] ssize_t write_little(const iovec* buffers, int count) const noexcept;
   [[nodiscard]] Py_ssize_t read_unknown(iovec* buffers, int count) noexcept;
-  [[nodiscard]] Py_ssize_t read_known(const iovec* buffers, int count) const noexcept;
+  [[nodiscard]] Py_ssize_t read_known(const iovec* buffers, int count) noexcept;
 
   int fd_;
   Kind kind_ = Kind::kUnknown;

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <vector>
 
@@ -247,41 +246,29 @@ PyObject* replaced_splice(PyObject* self, PyObject* const* arguments, Py_ssize_t
                                            "offset_dst", "flags", nullptr};
   const auto original = [&] { return g_original.splice(self, arguments, count, keywords); };
   PyObject* values[6];
-  int in = -1;
-  int out = -1;
   int flags = 0;
   if (!parse_arguments("splice", arguments, count, keywords, kNames, 3, values) ||
-      !parse_int(values[0], &in) || !parse_int(values[1], &out) || !PyLong_Check(values[2]) ||
-      (values[5] != nullptr && !parse_int(values[5], &flags)) || PyLong_AsSsize_t(values[2]) <= 0 ||
-      (flags & SPLICE_F_NONBLOCK) != 0 || !may_wait()) {
+      !PyLong_Check(values[2]) || (values[5] != nullptr && !parse_int(values[5], &flags)) ||
+      PyLong_AsSsize_t(values[2]) <= 0 || (flags & SPLICE_F_NONBLOCK) != 0) {
     PyErr_Clear();
     return original();
   }
+  Descriptor in(descriptor_of(values[0]));
+  Descriptor out(descriptor_of(values[1]));
+  if (!in.is_pipe() && !out.is_pipe()) return original();  // refuses
   const Ref all_flags = Ref::steal(PyLong_FromLong(flags | SPLICE_F_NONBLOCK));
   if (!all_flags) return nullptr;
   for (int i = 3; i < 5; ++i) {
     if (values[i] == nullptr) values[i] = Py_None;
   }
   values[5] = all_flags.get();
-  return splice_when_ready(self, values, std::size(values), Descriptor(in), Descriptor(out));
+  return splice_when_ready(self, values, std::size(values), in, out);
 }
 
 // --- opening a FIFO -------------------------------------------------------------------------
 
 constexpr std::int64_t kFirstLookNs = 1'000'000;
 constexpr std::int64_t kLongestLookNs = 16'000'000;
-
-// Whether somebody has opened the end to write of a FIFO that was opened to read
-// when nobody had. The kernel tells a copy that would wait from one at the end.
-bool has_writer(const Descriptor& fifo) noexcept {
-  if (fifo.is_ready(kReadable)) return true;  // or was there, and has gone
-  std::array<int, 2> scratch{};
-  if (pipe2(scratch.data(), O_CLOEXEC) != 0) return true;  // then do not wait
-  const bool found = tee(fifo.fd(), scratch[1], 1, SPLICE_F_NONBLOCK) != 0;
-  close(scratch[0]);
-  close(scratch[1]);
-  return found;
-}
 
 // Sleeps, longer each time, and less if there is something to read on `fd`.
 // False with an exception set.
@@ -319,7 +306,7 @@ PyObject* open_to_read(Open open) noexcept {
   Ref fd = Ref::steal(open());
   if (!fd) return nullptr;
   const Descriptor fifo(static_cast<int>(PyLong_AsLong(fd.get())));
-  for (std::int64_t interval_ns = kFirstLookNs; !has_writer(fifo);) {
+  for (std::int64_t interval_ns = kFirstLookNs; !fifo.is_ready(kReadable) && !fifo.has_writer();) {
     if (look_later(fifo.fd(), &interval_ns)) continue;
     close(fifo.fd());
     return nullptr;
