@@ -25,6 +25,7 @@ struct Pool {
   std::size_t threads = 0;
   std::size_t idle = 0;
   std::size_t limit = 8;
+  std::size_t beyond_limit = 0;  // jobs, queued or running, that it is not for
   bool closing = false;
 
   Pool() noexcept {
@@ -42,6 +43,12 @@ struct Pool {
     last = &job;
     ++queued;
   }
+  void push_first(Job& job) noexcept {
+    job.next_ = first;
+    if (first == nullptr) last = &job;
+    first = &job;
+    ++queued;
+  }
   Job* pop() noexcept {
     Job* job = first;
     if (job == nullptr) return nullptr;
@@ -49,6 +56,14 @@ struct Pool {
     if (first == nullptr) last = nullptr;
     --queued;
     return job;
+  }
+
+  void enter(Job& job, Limit kind) noexcept {
+    job.limit_ = kind;
+    if (kind == Limit::kIgnored) ++beyond_limit;
+  }
+  void leave(const Job& job) noexcept {
+    if (job.limit_ == Limit::kIgnored) --beyond_limit;
   }
 
   // A job may need another lock to go (the GIL), whose holder may wait for us.
@@ -65,6 +80,7 @@ struct Pool {
     for (;;) {
       while (Job* job = pop()) {
         if (job->stage_ == Job::Stage::kQueued) return job;
+        leave(*job);
         discard(*job);
       }
       if (closing || !wait_for_work()) return nullptr;
@@ -92,6 +108,7 @@ struct Pool {
       job->run();
       pthread_mutex_lock(&mutex);
       finish(*job);
+      if (threads > limit + beyond_limit) break;
     }
     --threads;
     pthread_cond_broadcast(&ended);
@@ -100,6 +117,7 @@ struct Pool {
 
   // REQUIRES: the mutex is held.
   void finish(Job& job) noexcept {
+    leave(job);
     if (job.stage_ == Job::Stage::kAbandoned) {
       discard(job);
       return;
@@ -134,14 +152,20 @@ struct Pool {
 
   // REQUIRES: the mutex is held.
   bool has_thread_for_one_more() noexcept {
-    if (idle > queued || threads >= limit) return threads > 0;
-    return start_thread() || threads > 0;
+    if (idle > queued) return true;
+    if (threads < limit + beyond_limit && start_thread()) return true;
+    return threads > beyond_limit;
   }
 
   // REQUIRES: the mutex is held.
-  Status submit(Job& job) noexcept {
-    if (!has_thread_for_one_more()) return Status::kNoMemory;
-    push(job);
+  bool has_thread_at_once() noexcept { return idle > queued || start_thread(); }
+
+  // REQUIRES: the mutex is held.
+  Status submit(Job& job, Limit kind) noexcept {
+    const bool at_once = kind == Limit::kIgnored;
+    if (!(at_once ? has_thread_at_once() : has_thread_for_one_more())) return Status::kNoMemory;
+    enter(job, kind);
+    at_once ? push_first(job) : push(job);
     pthread_cond_signal(&work);
     return Status::kOk;
   }
@@ -182,10 +206,10 @@ struct Pool {
 
 Pool* Pool::current = new Pool;
 
-Status submit(Job& job) noexcept {
+Status submit(Job& job, Limit limit) noexcept {
   Pool& pool = Pool::instance();
   pthread_mutex_lock(&pool.mutex);
-  const Status status = pool.submit(job);
+  const Status status = pool.submit(job, limit);
   pthread_mutex_unlock(&pool.mutex);
   if (status != Status::kOk) job.discard();
   return status;

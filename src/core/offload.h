@@ -13,6 +13,10 @@
 
 namespace coev::offload {
 
+// Whether a job waits while as many run as the limit allows. One that may wait for
+// other jobs must not: it comes first, and gets a thread of its own if none is idle.
+enum class Limit { kObeyed, kIgnored };
+
 // A job lives on the heap and is shared by its caller and the pool: whoever is
 // last calls discard(). run() happens at most once, on a pool thread.
 class Job {
@@ -29,12 +33,13 @@ class Job {
   friend struct Pool;
   enum class Stage { kQueued, kRunning, kDone, kAbandoned };
   Stage stage_ = Stage::kQueued;  // under the pool's mutex
+  Limit limit_ = Limit::kObeyed;
   Job* next_ = nullptr;
 };
 
 // Queues `job`. On an error it is discarded already.
 // SWITCHES: never. ERRORS: kNoMemory (no thread can be started).
-Status submit(Job& job) noexcept;
+Status submit(Job& job, Limit limit = Limit::kObeyed) noexcept;
 
 // Waits until a submitted job has run; may be repeated after an error. Then the
 // caller reads the result and calls discard(), or gives the job up.

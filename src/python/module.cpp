@@ -14,7 +14,9 @@
 #include "python/file_io.h"
 #include "python/file_locks.h"
 #include "python/import_lock.h"
+#include "python/interpreters.h"
 #include "python/introspect.h"
+#include "python/line_input.h"
 #include "python/lock_types.h"
 #include "python/native_locks.h"
 #include "python/preemption.h"
@@ -116,10 +118,22 @@ PyObject* function_shut_down(PyObject*, PyObject* seconds) {
 // What import coev.monkey changes, in this order.
 // clang-format off: one a line
 constexpr bool (*kParts[])() noexcept = {
-    native_locks::install,   thread_module::install, socket_methods::install, ssl_methods::install,
-    select_methods::install, processes::install,     file_locks::install,     import_lock::install,
-    signal_waiting::install, semaphores::install,    descriptor_io::install,  file_io::install,
-    sqlite_methods::install, preemption::install,
+    native_locks::install,
+    thread_module::install,
+    socket_methods::install,
+    ssl_methods::install,
+    select_methods::install,
+    processes::install,
+    file_locks::install,
+    import_lock::install,
+    signal_waiting::install,
+    semaphores::install,
+    descriptor_io::install,
+    file_io::install,
+    line_input::install,
+    interpreters::install,
+    sqlite_methods::install,
+    preemption::install,
 };
 // clang-format on
 

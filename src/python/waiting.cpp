@@ -294,14 +294,14 @@ PyType_Spec timeout_spec = {"coev.timeout", sizeof(TimeoutObject), 0, Py_TPFLAGS
 }  // namespace
 
 PyObject* run_offloaded(PyObject* function, PyObject* arguments, PyObject* keywords,
-                        PyObject* timeout) noexcept {
+                        PyObject* timeout, offload::Limit limit) noexcept {
   Deadline deadline = Deadline::never();
   if (!parse_timeout(timeout, &deadline) || !can_block()) return nullptr;
   // A job cannot be waited for twice: a signal handler must not end the wait.
   auto* job = new (std::nothrow) CallJob(function, arguments, keywords);
   if (job == nullptr) return PyErr_NoMemory();
   thread_state::ensure_scheduler();
-  Status status = offload::submit(*job);
+  Status status = offload::submit(*job, limit);
   if (status == Status::kOk) {
     status = wait([&] { return offload::wait(*job, deadline); });
     if (status != Status::kOk) offload::abandon(*job);

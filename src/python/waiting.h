@@ -3,6 +3,8 @@
 
 #include <Python.h>
 
+#include "core/offload.h"
+
 namespace coev::python {
 
 extern PyMethodDef waiting_functions[];
@@ -12,6 +14,7 @@ extern PyMethodDef waiting_functions[];
 // called with the GIL held. New reference, or nullptr with its exception set.
 // SWITCHES: always.
 [[nodiscard]] PyObject* run_offloaded(PyObject* function, PyObject* arguments, PyObject* keywords,
-                                      PyObject* timeout) noexcept;
+                                      PyObject* timeout,
+                                      offload::Limit limit = offload::Limit::kObeyed) noexcept;
 
 }  // namespace coev::python

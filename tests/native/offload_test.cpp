@@ -169,6 +169,30 @@ TEST_F(Offload, AQueuedJobThatIsAbandonedNeverRuns) {
   EXPECT_EQ(ran.load(), 0);
 }
 
+TEST_F(Offload, AJobThatTheLimitIsNotForRunsAtOnceAndItsThreadEndsWithIt) {
+  const int status = testing::status_of_child([] {
+    offload::set_thread_limit(1);
+    Gate gate;
+    bool queued_job_ran = false;
+    {
+      Group group;
+      group.spawn([&] { (void)run([&] { gate.pass(); }, Deadline::never()); });
+      group.spawn([&] { (void)run([&] { queued_job_ran = true; }, Deadline::never()); });
+      group.spawn([&] {
+        auto* job = new Call([&] { gate.open = !queued_job_ran; });
+        (void)offload::submit(*job, offload::Limit::kIgnored);
+        (void)offload::wait(*job, Deadline::never());
+        job->discard();
+      });
+    }
+    if (!gate.open || !queued_job_ran) return 1;
+    const Deadline enough = in_ms(5'000);
+    while (offload::thread_count() > 1 && !enough.passed()) (void)testing::sleep_ms(1);
+    return offload::thread_count() == 1 ? 0 : 2;
+  });
+  EXPECT_TRUE(testing::exited_with(status, 0)) << status;
+}
+
 TEST_F(Offload, NeverUsesMoreThreadsThanItsLimit) {
   const int status = testing::status_of_child([] {  // a child starts with an empty pool
     offload::set_thread_limit(3);
