@@ -57,6 +57,12 @@ pytest: build  ## The Python tests, on every interpreter there is
 	rm -rf build/lib* build/bdist*
 	PATH="$(tox_path)" $(BIN)/tox run $(if $(TESTS),-- $(abspath $(TESTS)))
 
+# Hours, for all. STDLIB='--list gevent' or STDLIB=test_queue runs less.
+.PHONY: stdlib
+stdlib: system  ## CPython's own tests under coev, on every interpreter there is
+	PYTHONS='$(or $(wildcard $(addsuffix /python,$(pyenv))),$(PYTHON))' \
+		.ci/stdlib $(or $(STDLIB),--record tests/stdlib/results)
+
 .PHONY: bench
 bench: system  ## Measure coev next to its peers
 	$(PYTHON) -m venv .venv-bench

@@ -81,7 +81,9 @@ def _ask(settings: Settings, code: str) -> str:
     if settings.coev:
         environment["PYTHONPATH"] = str(settings.coev)
     command = [settings.python, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    done = subprocess.run(  # elsewhere, for here may be sources that are not built
+        command, capture_output=True, text=True, env=environment, timeout=60, cwd="/"
+    )
     if done.returncode:
         print(f"{settings.python} -c {code!r}:\n{done.stderr}", file=sys.stderr)
         raise SystemExit(2)
