@@ -1,12 +1,13 @@
-"""What methods of threading do once threads are coroutines.
+"""What methods of threading and queue do once threads are coroutines.
 
-The functions of threading stay the same objects: they are given the code of those
-here (which therefore runs among threading's globals), so every reference to them is
+The functions there stay the same objects: they are given the code of those here (which
+therefore runs among the globals of their module), so every reference to them is
 covered, as with the built-in ones. What is rewritten costs a coroutine more than all
 the rest of a thread: the Condition of each Event, the hook for exceptions that each
 Thread makes for itself, and, up to 3.12, a look at every other thread at each start.
 """
 
+import queue
 import sys as _sys
 import threading
 from threading import Lock, excepthook
@@ -67,6 +68,20 @@ class Condition:
             _coev_originals.notify(self, n)
 
 
+class Queue:
+    """A queue.Queue that puts and gets in C where nothing is unusual."""
+
+    def put(self, item, block=True, timeout=None):
+        if not _coev._queue_put(self, item):
+            _coev_originals.put(self, item, block, timeout)
+
+    def get(self, block=True, timeout=None):
+        item = _coev._queue_get(self, block, timeout)
+        if item is _coev._missing:
+            return _coev_originals.get(self, block, timeout)
+        return item
+
+
 class _EventCondition:
     """``Event._cond``, made when it is asked for; from then on that Event uses it."""
 
@@ -81,7 +96,7 @@ def _make_invoke_excepthook():
     # What it makes depends on these two only: nearly always the last one serves again.
     this = _make_invoke_excepthook
     if this.made_for != (excepthook, _sys.excepthook):
-        this.made = this.original()
+        this.made = _coev_originals._make_invoke_excepthook()
         this.made_for = excepthook, _sys.excepthook
     return this.made
 
@@ -110,7 +125,9 @@ class Thread:
 
 
 def _copy(function):
-    return FunctionType(function.__code__, vars(threading), argdefs=function.__defaults__)
+    copy = FunctionType(function.__code__, function.__globals__, argdefs=function.__defaults__)
+    setattr(_coev_originals, function.__name__, copy)
+    return copy
 
 
 def _rewrite(function, replacement):
@@ -118,22 +135,26 @@ def _rewrite(function, replacement):
 
 
 def patch():
-    """Give functions of threading the code of those here; a second time does nothing."""
+    """Give functions of threading and queue the code of those here; a second time does nothing."""
     if hasattr(threading, "_coev"):
         return
-    threading._coev = _coev
+    for module in threading, queue:
+        module._coev, module._coev_originals = _coev, _coev_originals
     for name in ("__init__", "_at_fork_reinit", "set", "clear", "wait"):
         _rewrite(getattr(threading.Event, name), getattr(Event, name))
     threading.Event._cond = _EventCondition()
 
-    threading._coev_originals = _coev_originals
-    for name in ("wait", "notify"):
-        function = getattr(threading.Condition, name)
-        setattr(_coev_originals, name, _copy(function))
-        _rewrite(function, getattr(Condition, name))
+    for function, replacement in (
+        (threading.Condition.wait, Condition.wait),
+        (threading.Condition.notify, Condition.notify),
+        (queue.Queue.put, Queue.put),
+        (queue.Queue.get, Queue.get),
+    ):
+        _copy(function)
+        _rewrite(function, replacement)
 
     make_hook = threading._make_invoke_excepthook
-    make_hook.original = _copy(make_hook)
+    _copy(make_hook)
     make_hook.made_for = None
     _rewrite(make_hook, _make_invoke_excepthook)
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/lock.h"
+#include "core/scheduler.h"
 #include "python/blocking.h"
 #include "python/lock_types.h"
 #include "python/native_locks.h"
@@ -31,11 +32,11 @@ class ConditionLock {
     static_cast<void>(plain_->release());
     return 1;
   }
-  // Takes it back. kInterrupted with an exception set; only a plain lock can be.
-  Status acquire(std::uint64_t count) noexcept {
-    if (plain_ != nullptr) return wait([&] { return plain_->acquire(Deadline::never()); });
-    recursive_->acquire_all(lock_owner(), count);
-    return Status::kOk;
+  // Takes it back; cannot be interrupted.
+  void acquire(std::uint64_t count) noexcept {
+    if (recursive_ != nullptr) return recursive_->acquire_all(lock_owner(), count);
+    InterruptShield shield(Scheduler::get().current());
+    while (plain_->acquire(Deadline::never()) != Status::kOk) shield.absorb();
   }
 
  private:
@@ -93,14 +94,22 @@ void give_back(Ref waiter) noexcept {
   }
 }
 
-// The exception that is set survives.
-void forget_waiter(PyObject* waiters, PyObject* waiter) noexcept {
+// Takes off a waiter that gave up. If a notify() had chosen it, the next one is
+// notified. The exception that is set survives.
+Status give_up(PyObject* waiters, PyObject* waiter, Status status) noexcept {
   static PyObject* const remove = name_of("remove");
   const Ref error =
       Ref::steal(PyErr_Occurred() != nullptr ? thread_state::take_exception() : nullptr);
-  Ref::steal(PyObject_CallMethodOneArg(waiters, remove, waiter));
-  PyErr_Clear();  // a notify() has taken it off
+  const Ref removed = Ref::steal(PyObject_CallMethodOneArg(waiters, remove, waiter));
+  PyErr_Clear();
+  const bool chosen = !removed;
+  if (chosen && status == Status::kTimedOut) status = Status::kOk;  // in time, after all
+  if (chosen && status == Status::kInterrupted && PyObject_Size(waiters) > 0) {
+    notify_one(waiters);
+    PyErr_Clear();
+  }
   if (error) PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.get())), error.get());
+  return status;
 }
 
 // Waits for the release of `waiter` without the Condition's lock. kInterrupted with an
@@ -108,38 +117,27 @@ void forget_waiter(PyObject* waiters, PyObject* waiter) noexcept {
 Status wait_unlocked(ConditionLock& lock, PyObject* waiter, Deadline deadline) noexcept {
   const std::uint64_t count = lock.release();
   Lock& woken = *native_locks::find_lock(waiter);
-  Status status = wait([&] { return woken.acquire(deadline); });
-  const Ref error =
-      Ref::steal(status == Status::kInterrupted ? thread_state::take_exception() : nullptr);
-  if (lock.acquire(count) == Status::kInterrupted) return Status::kInterrupted;
-  if (error) PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.get())), error.get());
+  const Status status = wait([&] { return woken.acquire(deadline); });
+  lock.acquire(count);
   return status;
 }
 
-// None: let the code in Python do it.
-PyObject* condition_wait(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+}  // namespace
+
+Status wait_for_notice(PyObject* lock, PyObject* waiters, Deadline deadline) noexcept {
   static PyObject* const append = name_of("append");
-  Deadline deadline = Deadline::never();
-  if (count != 2) return refuse("wait() takes a Condition and a timeout");
-  const Parts parts(arguments[0]);
-  if (!parts || !parse_ordinary_timeout(arguments[1], &deadline)) Py_RETURN_NONE;
-  ConditionLock lock(parts.lock.get());
-  if (!lock.owned()) return refuse("cannot wait on un-acquired lock");
-  if (!can_block()) return nullptr;
   thread_state::ensure_scheduler();
   Ref waiter = take_waiter();
-  if (!waiter) return nullptr;
   const Ref appended =
-      Ref::steal(PyObject_CallMethodOneArg(parts.waiters.get(), append, waiter.get()));
-  if (!appended) return nullptr;
-  const Status status = wait_unlocked(lock, waiter.get(), deadline);
-  if (status != Status::kOk) forget_waiter(parts.waiters.get(), waiter.get());
+      Ref::steal(waiter ? PyObject_CallMethodOneArg(waiters, append, waiter.get()) : nullptr);
+  if (!appended) return Status::kInterrupted;
+  ConditionLock condition_lock(lock);
+  Status status = wait_unlocked(condition_lock, waiter.get(), deadline);
+  if (status != Status::kOk) status = give_up(waiters, waiter.get(), status);
   give_back(std::move(waiter));
-  return status == Status::kInterrupted ? nullptr : PyBool_FromLong(status == Status::kOk);
+  return status;
 }
 
-// Wakes the longest waiter: whether there was one to be woken. False with an exception
-// set, too.
 bool notify_one(PyObject* waiters) noexcept {
   static PyObject* const pop = name_of("popleft");
   const Ref waiter = Ref::steal(PyObject_CallMethodNoArgs(waiters, pop));
@@ -147,6 +145,20 @@ bool notify_one(PyObject* waiters) noexcept {
   Lock* lock = native_locks::find_lock(waiter.get());
   // A free one was notified before, and its waiter has not yet taken it off.
   return lock != nullptr && lock->release() == Status::kOk;
+}
+
+namespace {
+
+// None: let the code in Python do it.
+PyObject* condition_wait(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  Deadline deadline = Deadline::never();
+  if (count != 2) return refuse("wait() takes a Condition and a timeout");
+  const Parts parts(arguments[0]);
+  if (!parts || !parse_ordinary_timeout(arguments[1], &deadline)) Py_RETURN_NONE;
+  if (!ConditionLock(parts.lock.get()).owned()) return refuse("cannot wait on un-acquired lock");
+  if (!can_block()) return nullptr;
+  const Status status = wait_for_notice(parts.lock.get(), parts.waiters.get(), deadline);
+  return status == Status::kInterrupted ? nullptr : PyBool_FromLong(status == Status::kOk);
 }
 
 // False: let the code in Python do it.

@@ -21,6 +21,7 @@
 #include "python/native_locks.h"
 #include "python/preemption.h"
 #include "python/processes.h"
+#include "python/queue_methods.h"
 #include "python/queue_types.h"
 #include "python/ref.h"
 #include "python/select_methods.h"
@@ -212,6 +213,7 @@ bool fill(PyObject* module) noexcept {
          PyModule_AddFunctions(module, event_functions) == 0 &&
          PyModule_AddFunctions(module, condition_functions) == 0 && add_coroutine_type(module) &&
          add_timeout_type(module) && add_lock_types(module) && add_queue_types(module) &&
+         add_queue_methods(module) &&
          add_stream_type(module) && thread_module::add_handle_type(module) &&
          add_introspection(module) && add_capsule(module) && signals::install();
 }
