@@ -26,6 +26,9 @@ namespace {
 // becomes two: terminals allocate no less than 256 bytes at a time.
 constexpr std::size_t kTerminalBytes = 128;
 
+// What can be copied while other OS threads wait for the GIL.
+constexpr std::size_t kQuickBytes = 128 * 1024;
+
 // Null, zero, full, random: always ready.
 bool is_memory_device(dev_t device) noexcept {
   constexpr unsigned kMemoryDevices = 1;
@@ -217,13 +220,17 @@ Py_ssize_t Descriptor::read(iovec* buffers, int count) noexcept {
   Scheduler& scheduler = thread_state::scheduler();
   const Status quota = python::wait([&] { return scheduler.spend_quota(); });
   if (quota != Status::kOk) return raise(quota), kFailed;
-  return kind_ == Kind::kUnknown ? read_unknown(buffers, count) : read_known(buffers, count);
+  if (kind_ == Kind::kUnknown && total(buffers, count) <= kQuickBytes) {
+    return read_unknown(buffers, count);
+  }
+  return waits() ? read_known(buffers, count) : kDirect;
 }
 
 Py_ssize_t Descriptor::write(iovec* buffers, int count, Py_ssize_t* written) noexcept {
   if (!waits()) return kDirect;
   Scheduler& scheduler = thread_state::scheduler();
   *written = 0;
+  use_up(buffers, count, 0);  // empty ones at the beginning
   for (;;) {
     const Status quota = python::wait([&] { return scheduler.spend_quota(); });
     if (quota != Status::kOk) return raise(quota), kFailed;
@@ -231,7 +238,7 @@ Py_ssize_t Descriptor::write(iovec* buffers, int count, Py_ssize_t* written) noe
     if (put >= 0) {
       *written += put;
       use_up(buffers, count, static_cast<std::size_t>(put));
-      if (count == 0 || kind_ == Kind::kOther) return *written;
+      if (count == 0 || put == 0 || kind_ == Kind::kOther) return *written;
     } else if (errno != EAGAIN) {
       if (*written > 0) return *written;
       return PyErr_SetFromErrno(PyExc_OSError), kFailed;
