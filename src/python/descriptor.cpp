@@ -231,8 +231,12 @@ Py_ssize_t Descriptor::write(iovec* buffers, int count, Py_ssize_t* written) noe
   Scheduler& scheduler = thread_state::scheduler();
   *written = 0;
   use_up(buffers, count, 0);  // empty ones at the beginning
+  // An exception that waits for the next wait does not wait for a full pipe.
+  const auto turn = [&] {
+    return scheduler.current().interrupt_pending ? Status::kInterrupted : scheduler.spend_quota();
+  };
   for (;;) {
-    const Status quota = python::wait([&] { return scheduler.spend_quota(); });
+    const Status quota = python::wait(turn);
     if (quota != Status::kOk) return raise(quota), kFailed;
     const ssize_t put = try_write(buffers, count);
     if (put >= 0) {
