@@ -1,5 +1,6 @@
 #include "python/coroutine_type.h"
 
+#include <pthread.h>
 #include <structmember.h>
 #include <sys/mman.h>
 
@@ -60,6 +61,17 @@ void count_thread(const CoroutineObject* self, long by) noexcept {
   if (self->is_daemon) return;
   g_threads_to_join += by;
   g_threads_to_join == 0 ? g_no_thread_to_join.set() : g_no_thread_to_join.clear();
+}
+
+// Only the thread that forked is there, as the main one: nobody waits for its end.
+void forget_threads_of_parent() noexcept {
+  g_threads = g_threads_to_join = 0;
+  Scheduler* scheduler = Scheduler::find();
+  auto* self =
+      scheduler == nullptr ? nullptr : static_cast<CoroutineObject*>(scheduler->current().owner);
+  if (self == nullptr || !self->is_thread) return;
+  self->is_daemon = true;
+  count_thread(self, 1);
 }
 
 CoroutineObject* cast(PyObject* object) noexcept {
@@ -425,6 +437,7 @@ PyType_Spec coroutine_spec = {
 }  // namespace
 
 bool add_coroutine_type(PyObject* module) noexcept {
+  pthread_atfork(nullptr, nullptr, forget_threads_of_parent);
   coroutine_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&coroutine_spec));
   coroutine_exit = PyErr_NewExceptionWithDoc(
       "coev.CoroutineExit",

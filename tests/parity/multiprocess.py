@@ -53,6 +53,21 @@ def processes_start_and_end(say):
     say(process.exitcode)
 
 
+def a_process_does_not_wait_for_threads_of_its_parent(say):
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+
+    def in_thread():
+        process = mp.Process(target=time.sleep, args=(0.01,))
+        process.start()
+        return process.join(10), process.exitcode
+
+    say(in_thread(), *_in_threads(in_thread))
+    stop.set()
+    thread.join()
+
+
 def processes_are_joined_in_threads(say):
     processes = [mp.Process(target=time.sleep, args=(0.05 * i,)) for i in range(3)]
     for process in processes:
