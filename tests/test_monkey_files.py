@@ -623,6 +623,30 @@ def test_readline_edits_completes_and_remembers():
     terminal.end()
 
 
+@pytest.mark.realtime
+def test_the_interactive_interpreter_lets_others_run():
+    terminal = Terminal(
+        """
+        import coev.monkey, threading, time
+        ticks = 0
+        def tick():
+            global ticks
+            while True:
+                time.sleep(0.01)
+                ticks += 1
+        threading.Thread(target=tick, daemon=True).start()
+        """,
+        "-q",
+        "-i",
+    )
+    terminal.wait_for(">>> ")
+    time.sleep(0.3)
+    terminal.type("print('got', ticks > 10, end=';')\r")
+    terminal.wait_for("got True;")
+    terminal.type("import os; print('do' 'ne', flush=True); os._exit(0)\r")
+    terminal.end()
+
+
 # --- identity -----------------------------------------------------------------------------------
 
 
