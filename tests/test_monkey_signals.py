@@ -160,11 +160,15 @@ def busy():
         handled.append("busy")
         coev.yield_now()
 
+import ctypes  # for the mask of the OS thread, whoever runs
+both = (ctypes.c_ulong * 16)(1 << (USR1 - 1) | 1 << (USR2 - 1))
+change_mask = ctypes.CDLL(None).pthread_sigmask
+
 def compute():
-    signal.pthread_sigmask(signal.SIG_BLOCK, [USR1, USR2])
+    change_mask(signal.SIG_BLOCK, both, None)
     os.kill(ME, USR2)
     os.kill(ME, USR1)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [USR1, USR2])
+    change_mask(signal.SIG_UNBLOCK, both, None)
 
 threading.Thread(target=busy).start()
 threading.Thread(target=compute).start()
@@ -172,6 +176,27 @@ time.sleep(0.1)
 print(handled[handled.index(10):][:2] == [10, 12])
 """,
         expect="True",
+    )
+
+
+def test_thread_that_blocks_all_signals_keeps_none_from_the_rest():
+    check_script(
+        PREPARE
+        + """
+def serve():
+    print(signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()))
+    stop.wait()
+
+stop = threading.Event()
+thread = threading.Thread(target=serve)
+thread.start()
+os.kill(ME, USR1)
+time.sleep(0.01)
+print(len(handled), signal.pthread_sigmask(signal.SIG_BLOCK, []))
+stop.set()
+thread.join()
+""",
+        expect="set()\n1 set()",
     )
 
 

@@ -26,6 +26,7 @@
 #include "python/ref.h"
 #include "python/select_methods.h"
 #include "python/semaphores.h"
+#include "python/signal_masks.h"
 #include "python/signal_waiting.h"
 #include "python/signals.h"
 #include "python/socket_methods.h"
@@ -128,6 +129,7 @@ constexpr bool (*kParts[])() noexcept = {
     file_locks::install,
     import_lock::install,
     signal_waiting::install,
+    signal_masks::install,
     semaphores::install,
     descriptor_io::install,
     file_io::install,

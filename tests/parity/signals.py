@@ -198,3 +198,23 @@ def timers_and_interruption_stay_what_they_are(say):
         time.sleep(0.2)
         say(handled.count >= 3, signal.setitimer(signal.ITIMER_REAL, 0)[1] == 0.03)
         signal.siginterrupt(signal.SIGALRM, True)
+
+
+def threads_have_masks_of_their_own(say):
+    def change():
+        say(signal.pthread_sigmask(signal.SIG_BLOCK, [USR1, USR2]))
+        say(signal.pthread_sigmask(signal.SIG_UNBLOCK, {USR2, signal.SIGHUP}))
+        say(signal.pthread_sigmask(signal.SIG_SETMASK, iter([signal.SIGHUP])))
+        say(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        for arguments in ((99, []), (0, [0]), (0, [99]), (0, ["x"]), (0, 5), ("x", []), (0,)):
+            say(error_of(signal.pthread_sigmask, *arguments))
+        say(
+            error_of(signal.pthread_sigmask, 0, [2**70]),
+            error_of(signal.pthread_sigmask, 2**70, []),
+        )
+
+    with _Blocked(signal.SIGUSR1):
+        thread = threading.Thread(target=change)
+        thread.start()
+        thread.join()
+        say(signal.pthread_sigmask(signal.SIG_BLOCK, []))
