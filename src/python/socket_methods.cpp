@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <memory>
@@ -227,8 +228,7 @@ Status try_on_shadow(PyObject* self, PyObject** result, Call call) noexcept {
 }
 
 template <typename Call>
-PyObject* until_done(PyObject* self, unsigned event, Call call) noexcept {
-  const Deadline deadline = socket_fields(self).deadline();
+PyObject* until_done(PyObject* self, unsigned event, Deadline deadline, Call call) noexcept {
   Scheduler& scheduler = thread_state::scheduler();
   const Status quota = wait([&] { return scheduler.spend_quota(); });
   if (quota != Status::kOk) return raise(quota);
@@ -290,7 +290,8 @@ PyObject* with_flags(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
     return complain([&] { return call(self, arguments, count); });
   }
   if (must_not_wait(socket_fields(self), with.given())) return call(self, arguments, count);
-  return until_done(self, event, [&](PyObject* shadow) { return with.call(call, shadow); });
+  return until_done(self, event, socket_fields(self).deadline(),
+                    [&](PyObject* shadow) { return with.call(call, shadow); });
 }
 
 PyObject* replaced_recvfrom_into(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
@@ -325,7 +326,7 @@ PyObject* replaced_sendto(PyObject* self, PyObject* const* arguments, Py_ssize_t
   const Ref all_flags = Ref::steal(PyLong_FromLong(flags | MSG_DONTWAIT));
   if (!all_flags) return nullptr;
   PyObject* values[] = {arguments[0], all_flags.get(), address.get()};
-  return until_done(self, kWritable,
+  return until_done(self, kWritable, socket_fields(self).deadline(),
                     [&](PyObject* shadow) { return g_original.sendto(shadow, values, 3); });
 }
 
@@ -334,10 +335,22 @@ PyObject* replaced_sendto(PyObject* self, PyObject* const* arguments, Py_ssize_t
 // accept() and connect() have no flag of their own. Listening sockets keep
 // O_NONBLOCK, connect() gives the user's mode back.
 
+// True also when there is an error to report.
+bool is_readable(int fd) noexcept {
+  pollfd look{fd, POLLIN, 0};
+  return poll(&look, 1, 0) != 0;
+}
+
 PyObject* replaced_accept(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
   const SocketFields& socket = socket_fields(self);
   if (!would_block(socket)) return g_original.accept(self, arguments, count);
-  return until_done(self, kReadable, [](PyObject* shadow) -> PyObject* {
+  const Deadline deadline = socket.deadline();
+  // That nobody is there costs accept() a socket in the kernel, and CPython an exception.
+  if (!is_readable(socket.fd)) {
+    const Status ready = wait_ready(self, kReadable, deadline);
+    if (ready != Status::kOk) return raise(ready);
+  }
+  return until_done(self, kReadable, deadline, [](PyObject* shadow) -> PyObject* {
     const int fd = socket_fields(shadow).fd;
     if (!hidden_nonblocking::is_set(fd) && !hidden_nonblocking::set(fd)) {
       return PyErr_SetFromErrno(PyExc_OSError);
