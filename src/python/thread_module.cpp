@@ -19,8 +19,8 @@ namespace coev::python::thread_module {
 namespace {
 
 struct Originals {
-  Original start_new_thread, start_new, start_joinable_thread, get_ident, stack_size, count,
-      make_thread_handle, get_main_thread_ident, handle_join, shutdown, set_name, sleep,
+  Original start_new_thread, start_new, start_joinable_thread, get_ident, get_native_id, stack_size,
+      count, make_thread_handle, get_main_thread_ident, handle_join, shutdown, set_name, sleep,
       pthread_kill, pthread_getcpuclockid;
 };
 Originals g_original;
@@ -260,6 +260,20 @@ PyObject* replaced_get_ident(PyObject*, PyObject* const*, Py_ssize_t, PyObject*)
   return PyLong_FromUnsignedLong(current_ident());
 }
 
+// The OS thread's, asked of the kernel once.
+PyObject* replaced_get_native_id(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
+  thread_local std::uint32_t generation = 0;
+  thread_local unsigned long id = 0;
+  const std::uint32_t current = fork_generation::current.load(std::memory_order_relaxed);
+  if (id == 0 || generation != current) {
+    const Ref asked = Ref::steal(g_original.get_native_id(self));
+    if (!asked) return nullptr;
+    id = PyLong_AsUnsignedLong(asked.get());
+    generation = current;
+  }
+  return PyLong_FromUnsignedLong(id);
+}
+
 // After a fork in a coroutine that one is the main thread.
 PyObject* replaced_get_main_thread_ident(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
   Scheduler* scheduler = thread_state::main_scheduler();
@@ -400,6 +414,7 @@ bool install() noexcept {
          retarget<replaced_get_main_thread_ident>(thread.get(), "_get_main_thread_ident",
                                                   &o.get_main_thread_ident) &&
          retarget<replaced_get_ident>(thread.get(), "get_ident", &o.get_ident) &&
+         retarget<replaced_get_native_id>(thread.get(), "get_native_id", &o.get_native_id) &&
          retarget<replaced_count>(thread.get(), "_count", &o.count) &&
          retarget<replaced_shutdown>(thread.get(), "_shutdown", &o.shutdown) &&
          retarget<replaced_stack_size>(thread.get(), "stack_size", &o.stack_size) &&
