@@ -27,7 +27,7 @@ def compiled(source: str) -> str:
     :raises TrialError: there is no compiler, or no libev to link with.
     """
     program = _build_folder() / Path(source).stem
-    command = ["cc", "-O2", "-Wall", "-Wextra", "-o", str(program)]
+    command = ["cc", "-O2", "-Wall", "-Wextra", "-pthread", "-o", str(program)]
     command += [str(BENCHMARKS_FOLDER / source), "-lev"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -50,6 +50,19 @@ def start_load(
     return Child(command, core=load_core(), timeout=timeout)
 
 
+#: By the number of connections: at most so many times what the peer takes.
+_BARS = {
+    100: (
+        Bar("user", "coev", 1 / 5, "gevent"),
+        Bar("user", "coev", 1.0, "uvloop protocol"),
+        Bar("user", "coev", 1 / 3, "uvloop streams"),
+        Bar("cpu", "coev", 1.15, "C libev"),
+    ),
+    1_000: (Bar("user", "coev", 1 / 5, "gevent"),),
+    8_000: (Bar("user", "coev", 1 / 5, "gevent"), Bar("cpu", "coev", 1.5, "C libev")),
+}
+
+
 def _echo(connections: int, *, only_when_full: bool) -> Benchmark:
     def trial(variant: Variant, settings: Settings) -> Metrics:
         allow_descriptors(connections)
@@ -76,7 +89,7 @@ def _echo(connections: int, *, only_when_full: bool) -> Benchmark:
         },
         variants=SERVERS,
         trial=trial,
-        bars=(Bar("user", "coev", 1 / 4, "gevent"),),
+        bars=_BARS[connections],
         programs=("cc",),
         only_when_full=only_when_full,
     )

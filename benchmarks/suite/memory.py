@@ -31,8 +31,8 @@ def _memory(count: int, *, only_when_full: bool) -> Benchmark:
         ),
         trial=trial,
         bars=(
-            Bar("resident", "coev threads", 10),
-            Bar("resident", "coev.spawn", 10),
+            Bar("resident", "coev threads", 6),
+            Bar("resident", "coev.spawn", 6),
         ),
         only_when_full=only_when_full,
     )

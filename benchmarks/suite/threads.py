@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.benchmark import Benchmark, Metrics, Variant
+from harness.benchmark import Bar, Benchmark, Metrics, Variant
 from harness.command import COEV, EVENTLET, GEVENT, command_of
 from harness.process import run_for_metrics
 from harness.settings import Settings, measured_core
@@ -26,4 +26,5 @@ THREADS = Benchmark(
         Variant("native", (), (), _SCRIPT),
     ),
     trial=_trial,
+    bars=(Bar("alone", "coev", 1 / 20, "native"), Bar("batch", "coev", 1 / 20, "native")),
 )

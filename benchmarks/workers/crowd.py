@@ -1,7 +1,8 @@
 """Many coroutines, all parked at once, then let go.
 
 If no more can be started, that must be a RuntimeError, and those that were must still
-wake and finish.
+wake and finish. Those of coev also give way by turns: a switch among all of them, and
+among a hundred.
 
 Usage: crowd.py daemons|coev|gevent COUNT
 """
@@ -12,9 +13,34 @@ import sys
 import threading
 import time
 
-from parked_memory import STARTS
+from parked_memory import STARTS, Start
 from resident import status_kib
 from rounds import report
+
+_FEW = 100
+_SWITCHES = 200_000
+
+
+def map_lines() -> int:
+    """How many mappings the process has."""
+    with open("/proc/self/maps") as lines:
+        return sum(1 for _ in lines)
+
+
+def switch_ns(start: Start, count: int) -> float:
+    """CPU time of a switch where *count* give way by turns."""
+    turns = max(2, _SWITCHES // count)
+
+    def give_way() -> None:
+        for _ in range(turns):
+            time.sleep(0)
+
+    joins = [start(give_way) for _ in range(count)]
+    time.sleep(0)  # each has begun
+    began = time.process_time_ns()
+    for join in joins:
+        join()
+    return (time.process_time_ns() - began) / count / (turns - 1)
 
 
 def main(kind: str, count: int) -> None:
@@ -28,6 +54,8 @@ def main(kind: str, count: int) -> None:
         gate.acquire()
         returned += 1
 
+    few = switch_ns(start, _FEW)
+    maps = map_lines()
     before_kib, began = status_kib("VmRSS"), time.perf_counter()
     joins = []
     try:
@@ -40,6 +68,7 @@ def main(kind: str, count: int) -> None:
         time.sleep(0)
     created = time.perf_counter()
     resident = (status_kib("VmRSS") - before_kib) / max(1, parked)
+    maps = map_lines() - maps
     for _ in joins:
         gate.release()
     for join in joins:
@@ -51,6 +80,9 @@ def main(kind: str, count: int) -> None:
         create=1e6 * (created - began) / max(1, parked),
         wake=1e6 * (woken - created) / max(1, parked),
         resident=resident,
+        maps=maps,
+        few=few,
+        switch=switch_ns(start, parked),
     )
 
 

@@ -1,7 +1,7 @@
-"""Cycles of spawn, lock, receive and send, and what the heap gained by them.
+"""Cycles of spawn, lock, local, sleep, receive and send, and what the heap gained.
 
 One cycle: main holds a lock and starts a thread or coroutine, which waits for the
-lock, then for a byte, sends it back and ends. The two calls of ``getsid`` mark the
+lock, keeps a value of its own, sleeps, waits for a byte, sends it back and ends. The two calls of ``getsid`` mark the
 measured phase for whoever traces the system calls.
 
 Usage: steady_state.py threads|coev|gevent CYCLES
@@ -55,9 +55,12 @@ def cycles_of(kind: str) -> Callable[[int], None]:
     start = STARTS[kind]
     ours, theirs = socket.socketpair()
     lock = threading.Lock()
+    own = threading.local()
 
     def answer() -> None:
         with lock:
+            own.value = [lock]
+            time.sleep(0)
             ours.send(ours.recv(1))
 
     def run(count: int) -> None:

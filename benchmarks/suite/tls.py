@@ -1,0 +1,63 @@
+"""Echo servers over TLS."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import tempfile
+from pathlib import Path
+
+from harness.benchmark import Bar, Benchmark, Metrics, Variant
+from harness.command import COEV, GEVENT, command_of
+from harness.process import Child
+from harness.settings import BENCHMARKS_FOLDER, Settings, load_core, measured_core
+
+_CONNECTIONS = 50
+_THREADS = "servers/tls_threads.py"
+_ASYNCIO = "servers/tls_asyncio.py"
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="coev-bench-")
+
+
+@functools.cache
+def _certificate() -> Path:
+    """A self-signed certificate with its key, in one file."""
+    path = Path(_folder().name, "certificate.pem")
+    words = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost".split()
+    subprocess.run(
+        [*words, "-keyout", path, "-out", path], check=True, capture_output=True, timeout=60
+    )
+    return path
+
+
+def _trial(variant: Variant, settings: Settings) -> Metrics:
+    measure_s = 1.0 if settings.quick else 4.0
+    command = command_of(variant, settings, _certificate())
+    with Child(command, core=measured_core(), timeout=120) as server:
+        load = [settings.python, str(BENCHMARKS_FOLDER / "load/tls.py"), server.read_line()]
+        words = [*load, *map(str, (_CONNECTIONS, 1.0, measure_s, server.pid))]
+        with Child(words, core=load_core(), timeout=60) as client:
+            metrics = client.read_metrics()
+            client.finish()
+            return metrics
+
+
+TLS = Benchmark(
+    name="tls",
+    summary=f"1 KiB echo over TLS 1.3, {_CONNECTIONS} connections; the server's CPU each",
+    units={"user": "us", "system": "us", "cpu": "us", "rate": "1/s"},
+    variants=(
+        Variant("coev", ("coev",), COEV, _THREADS),
+        Variant("gevent", ("gevent",), (), "servers/tls_gevent.py"),
+        Variant("gevent patched", ("gevent",), GEVENT, _THREADS),
+        Variant("asyncio protocol", (), (), _ASYNCIO, ("asyncio",)),
+        Variant("uvloop protocol", ("uvloop",), (), _ASYNCIO, ("uvloop",)),
+        Variant("native threads", (), (), _THREADS),
+    ),
+    trial=_trial,
+    bars=(Bar("cpu", "coev", 1 / 2, "gevent"),),
+    programs=("openssl",),
+)
