@@ -7,16 +7,8 @@ SETUP = """
 import coev.monkey
 import asyncio, contextvars, os, signal, socket, sys, threading, time
 
-gaps = []
-
-def watch_the_time():
-    last = time.monotonic()
-    while True:
-        time.sleep(0.01)
-        gaps.append(time.monotonic() - last)
-        last = time.monotonic()
-
-threading.Thread(target=watch_the_time, daemon=True).start()
+from support_ticker import Ticker
+gaps = Ticker().gaps
 
 def in_threads(count, function, *args):
     results = {}
