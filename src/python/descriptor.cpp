@@ -135,7 +135,7 @@ std::size_t Descriptor::room() noexcept {
 Status Descriptor::wait(unsigned event) const noexcept {
   Readiness& readiness = thread_state::scheduler().readiness();
   return python::wait(
-      [&] { return readiness.wait(fd_, event, Deadline::never(), nullptr, nullptr); });
+      [&] { return readiness.wait(fd_, event, Deadline::never(), owner_, nullptr); });
 }
 
 bool Descriptor::wait_until(unsigned event) const noexcept {
@@ -194,26 +194,29 @@ ssize_t Descriptor::try_write(const iovec* buffers, int count) noexcept {
   return write_little(buffers, count);
 }
 
+Py_ssize_t Descriptor::read_known(const iovec* buffers, int count, bool nothing_there) noexcept {
+  for (;; nothing_there = false) {
+    if (!nothing_there) {
+      const ssize_t got = try_read(buffers, count);
+      if (got >= 0) return got;
+      if (errno != EAGAIN) return PyErr_SetFromErrno(PyExc_OSError), kFailed;
+    }
+    if (nonblocking()) return kWouldBlock;
+    if (!wait_until(kReadable)) return kFailed;
+  }
+}
+
 // Most reads of files get all they ask for from the memory of the kernel, and
 // never have to know what they read.
 Py_ssize_t Descriptor::read_unknown(iovec* buffers, int count) noexcept {
   const ssize_t got = ::preadv2(fd_, buffers, count, -1, RWF_NOWAIT);
+  const bool nothing_there = got < 0 && errno == EAGAIN;
   if (got >= 0 && (static_cast<std::size_t>(got) == total(buffers, count) || waits())) return got;
-  if (waits()) return read_known(buffers, count);
+  if (waits()) return read_known(buffers, count, nothing_there);
   if (got <= 0) return got == 0 ? 0 : kDirect;
   use_up(buffers, count, static_cast<std::size_t>(got));  // the rest is on the disk, or nothing is
   const ssize_t more = without_gil([&] { return ::readv(fd_, buffers, count); });
   return more > 0 ? got + more : got;
-}
-
-Py_ssize_t Descriptor::read_known(const iovec* buffers, int count) noexcept {
-  for (;;) {
-    const ssize_t got = try_read(buffers, count);
-    if (got >= 0) return got;
-    if (errno != EAGAIN) return PyErr_SetFromErrno(PyExc_OSError), kFailed;
-    if (nonblocking()) return kWouldBlock;
-    if (!wait_until(kReadable)) return kFailed;
-  }
 }
 
 Py_ssize_t Descriptor::read(iovec* buffers, int count) noexcept {
@@ -223,7 +226,7 @@ Py_ssize_t Descriptor::read(iovec* buffers, int count) noexcept {
   if (kind_ == Kind::kUnknown && total(buffers, count) <= kQuickBytes) {
     return read_unknown(buffers, count);
   }
-  return waits() ? read_known(buffers, count) : kDirect;
+  return waits() ? read_known(buffers, count, false) : kDirect;
 }
 
 Py_ssize_t Descriptor::write(iovec* buffers, int count, Py_ssize_t* written) noexcept {

@@ -20,7 +20,8 @@ namespace coev::python {
 
 class Descriptor {
  public:
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
+  // `owner`, as in Readiness::wait, tells Readiness::forget() before it closes `fd`.
+  explicit Descriptor(int fd, const void* owner = nullptr) noexcept : fd_(fd), owner_(owner) {}
 
   // Whether reading or writing may have to wait for somebody; regular files,
   // directories, disks and what is not open never do. Asks the kernel once.
@@ -70,9 +71,10 @@ class Descriptor {
   [[nodiscard]] ssize_t try_write(const iovec* buffers, int count) noexcept;
   [[nodiscard]] ssize_t write_little(const iovec* buffers, int count) const noexcept;
   [[nodiscard]] Py_ssize_t read_unknown(iovec* buffers, int count) noexcept;
-  [[nodiscard]] Py_ssize_t read_known(const iovec* buffers, int count) noexcept;
+  [[nodiscard]] Py_ssize_t read_known(const iovec* buffers, int count, bool nothing_there) noexcept;
 
   int fd_;
+  const void* owner_;
   Kind kind_ = Kind::kUnknown;
 };
 

@@ -31,6 +31,12 @@ struct FileFields {
 
 FileFields& file_fields(PyObject* file) noexcept { return *reinterpret_cast<FileFields*>(file); }
 
+// A file that closes its descriptor says so before: see forget_descriptor().
+Descriptor descriptor_of(PyObject* self) noexcept {
+  const FileFields& file = file_fields(self);
+  return Descriptor(file.fd, file.closefd ? self : nullptr);
+}
+
 struct FileOriginals {
   Original read, readinto, readall, write, close;
 };
@@ -74,7 +80,7 @@ bool can_read(const FileFields& file) noexcept {
 
 PyObject* file_readall(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                        PyObject* keywords) {
-  Descriptor descriptor(file_fields(self).fd);
+  Descriptor descriptor = descriptor_of(self);
   if (can_read(file_fields(self)) && descriptor.waits()) return read_all(descriptor);
   return g_file.readall(self, arguments, count, keywords);
 }
@@ -83,7 +89,7 @@ PyObject* file_read(PyObject* self, PyObject* const* arguments, Py_ssize_t count
                     PyObject* keywords) {
   const auto original = [&] { return g_file.read(self, arguments, count, keywords); };
   if (count > 1 || !can_read(file_fields(self))) return original();
-  Descriptor descriptor(file_fields(self).fd);
+  Descriptor descriptor = descriptor_of(self);
   Py_ssize_t bytes = -1;
   if (count == 1 && arguments[0] != Py_None) {
     bytes = PyNumber_AsSsize_t(arguments[0], PyExc_OverflowError);
@@ -115,7 +121,7 @@ PyObject* file_readinto(PyObject* self, PyObject* const* arguments, Py_ssize_t c
     return original();
   }
   iovec vector{buffer.bytes(), buffer.size()};
-  const Py_ssize_t got = Descriptor(file_fields(self).fd).read(&vector, 1);
+  const Py_ssize_t got = descriptor_of(self).read(&vector, 1);
   if (got == Descriptor::kDirect) return original();
   return got >= 0 ? PyLong_FromSsize_t(got) : none_or_error(got);
 }
@@ -134,7 +140,7 @@ PyObject* file_write(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
   const auto original = [&] { return g_file.write(self, arguments, count, keywords); };
   const FileFields& file = file_fields(self);
   if (count != 1 || file.fd < 0 || !file.writable) return original();
-  Descriptor descriptor(file.fd);
+  Descriptor descriptor = descriptor_of(self);
   if (!descriptor.waits() || !may_wait()) return original();
   const BufferView data(arguments[0], PyBUF_SIMPLE);
   if (!data || data.size() == 0) {
