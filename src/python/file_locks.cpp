@@ -6,6 +6,7 @@
 
 #include "python/backoff.h"
 #include "python/blocking.h"
+#include "python/module_hook.h"
 #include "python/ref.h"
 #include "python/retarget.h"
 
@@ -66,22 +67,23 @@ PyObject* lock_file(PyObject* self, PyObject* const* arguments, Py_ssize_t count
   }
 }
 
+bool install_into(PyObject* module) noexcept {
+  Originals& o = g_original;
+  if (o.flock) return true;  // another copy of the module has the same table of functions
+  return retarget<lock_file<&Originals::flock, flock_without_waiting>>(module, "flock", &o.flock) &&
+         retarget<lock_file<&Originals::lockf, flock_without_waiting>>(module, "lockf", &o.lockf) &&
+         retarget<lock_file<&Originals::fcntl, fcntl_without_waiting>>(module, "fcntl", &o.fcntl);
+}
+
 }  // namespace
 
 bool install() noexcept {
-  if (g_original.flock) return true;
-  const Ref module = Ref::steal(PyImport_ImportModule("fcntl"));
-  const Ref os_module = Ref::steal(PyImport_ImportModule("posix"));
-  Originals& o = g_original;
-  return module && os_module &&
-         retarget<lock_file<&Originals::flock, flock_without_waiting>>(module.get(), "flock",
-                                                                       &o.flock) &&
-         retarget<lock_file<&Originals::lockf, flock_without_waiting>>(module.get(), "lockf",
-                                                                       &o.lockf) &&
-         retarget<lock_file<&Originals::fcntl, fcntl_without_waiting>>(module.get(), "fcntl",
-                                                                       &o.fcntl) &&
-         retarget<lock_file<&Originals::os_lockf, os_lockf_without_waiting>>(os_module.get(),
-                                                                             "lockf", &o.os_lockf);
+  if (g_original.os_lockf) return true;
+  const Ref posix = Ref::steal(PyImport_ImportModule("posix"));
+  return posix &&
+         retarget<lock_file<&Originals::os_lockf, os_lockf_without_waiting>>(
+             posix.get(), "lockf", &g_original.os_lockf) &&
+         when_loaded("fcntl", install_into);
 }
 
 }  // namespace coev::python::file_locks
