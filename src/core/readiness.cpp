@@ -24,34 +24,30 @@ Readiness::~Readiness() { reset(); }
 
 void Readiness::reset() noexcept {
   changed_ = nullptr;
-  chunks_.clear();
+  entries_.clear();
 }
 
 Readiness::Entry* Readiness::find(int fd) noexcept {
   const auto index = static_cast<std::size_t>(fd);
-  const std::size_t chunk = index / kChunk;
-  if (fd < 0 || chunk >= chunks_.size() || chunks_[chunk] == nullptr) return nullptr;
-  return &chunks_[chunk][index % kChunk];
+  return fd >= 0 && index < entries_.size() ? entries_[index].get() : nullptr;
 }
 
 Readiness::Entry* Readiness::find_or_add(int fd) noexcept {
   if (Entry* entry = find(fd)) return entry;
-  const std::size_t chunk = static_cast<std::size_t>(fd) / kChunk;
+  const auto index = static_cast<std::size_t>(fd);
   try {
-    if (chunk >= chunks_.size()) chunks_.resize(chunk + 1);
-    chunks_[chunk] = std::make_unique<Entry[]>(kChunk);
+    if (index >= entries_.size()) entries_.resize(index + index / 2 + 64);
+    entries_[index] = std::make_unique<Entry>();
   } catch (const std::bad_alloc&) {
     return nullptr;
   }
-  for (std::size_t i = 0; i < kChunk; ++i) {
-    Entry& entry = chunks_[chunk][i];
-    entry.table = this;
-    entry.fd = static_cast<int>(chunk * kChunk + i);
-    ev_init(&entry.reader, io_event);
-    ev_init(&entry.writer, io_event);
-    entry.reader.data = entry.writer.data = &entry;
-  }
-  return find(fd);
+  Entry& entry = *entries_[index];
+  entry.table = this;
+  entry.fd = fd;
+  ev_init(&entry.reader, io_event);
+  ev_init(&entry.writer, io_event);
+  entry.reader.data = entry.writer.data = &entry;
+  return &entry;
 }
 
 // libev skips the kernel when a watcher comes back unchanged, unless it was set

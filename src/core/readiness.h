@@ -96,7 +96,6 @@ class Readiness {
     bool drained = false;
     bool changed = false;  // in the list that begins at changed_
   };
-  static constexpr std::size_t kChunk = 256;  // entries keep their address: libev links them
 
   [[nodiscard]] Entry* find(int fd) noexcept;
   [[nodiscard]] Entry* find_or_add(int fd) noexcept;
@@ -116,7 +115,8 @@ class Readiness {
   Scheduler& scheduler_;  // not owned
   Loop& loop_;            // not owned
   WaitQueue watchers_;    // suspended in wait_any()
-  std::vector<std::unique_ptr<Entry[]>> chunks_;
+  // By fd; made for those that were waited for. They keep their address: libev links them.
+  std::vector<std::unique_ptr<Entry>> entries_;
   Entry* changed_ = nullptr;  // what libev will tell the kernel next
 
   friend struct ForgetMessage;
