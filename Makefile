@@ -15,7 +15,7 @@ tox_path := $(subst $(space),:,$(pyenv) $(PATH))
 
 .PHONY: help
 help:  ## This list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 ## Set-up
 
@@ -57,17 +57,31 @@ pytest: build  ## The Python tests, on every interpreter there is
 	rm -rf build/lib* build/bdist*
 	PATH="$(tox_path)" $(BIN)/tox run $(if $(TESTS),-- $(abspath $(TESTS)))
 
-# Hours, for all. STDLIB='--list gevent' or STDLIB=test_queue runs less.
+# Hours, for all. STDLIB='--list gevent' or STDLIB=test_queue runs less, PYTHONS=python3
+# elsewhere.
 .PHONY: stdlib
+stdlib: PYTHONS ?= $(or $(wildcard $(addsuffix /python,$(pyenv))),$(PYTHON))
 stdlib: system  ## CPython's own tests under coev, on every interpreter there is
-	PYTHONS='$(or $(wildcard $(addsuffix /python,$(pyenv))),$(PYTHON))' \
-		.ci/stdlib $(or $(STDLIB),--record tests/stdlib/results)
+	PYTHONS='$(PYTHONS)' .ci/stdlib $(or $(STDLIB),--record tests/stdlib/results)
+
+.PHONY: programs
+programs: system  ## Real programs from PyPI under coev
+	@.ci/apt redis-server
+	$(PYTHON) -m venv .venv-programs
+	.venv-programs/bin/pip install -q -r tests/programs/requirements.txt .
+	cd tests/programs && ../../.venv-programs/bin/python -P -m pytest -p no:cacheprovider . $(PROGRAMS)
 
 .PHONY: bench
 bench: system  ## Measure coev next to its peers
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install -q -r benchmarks/requirements.txt .
 	.venv-bench/bin/python benchmarks/run.py $(BENCH)
+
+# Numbers of this compiler and interpreter are kept with BENCH_CHECK=--update.
+.PHONY: bench-check
+bench-check: build  ## Count the instructions of hot paths; fail where one grew
+	@.ci/apt valgrind
+	$(BIN)/python benchmarks/check.py $(BENCH_CHECK)
 
 ## Native tests: one folder a variant
 
@@ -131,4 +145,4 @@ sid:  ## Build and test with the newest Pythons, in a chroot of Debian sid (as r
 
 .PHONY: clean
 clean:  ## Remove what was built
-	rm -rf build dist .tox .venv .venv-bench *.egg-info docs/_build coev/*.so
+	rm -rf build dist .tox .venv .venv-bench .venv-programs *.egg-info docs/_build coev/*.so
