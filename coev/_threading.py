@@ -21,6 +21,8 @@ if hasattr(threading, "_maintain_shutdown_locks"):
 #: Functions with the code they had, for what ours does not deal with.
 _coev_originals = SimpleNamespace()
 
+__all__ = ["patch"]
+
 
 class Event:
     """An Event without a Condition, until somebody asks for it."""

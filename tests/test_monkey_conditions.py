@@ -22,7 +22,7 @@ import coev, os, queue, signal, sys, threading, time
 class Borrowed:
     def __init__(self):
         lock = threading.Lock()
-        self.acquire, self.release = lock.acquire, lock.release
+        self.acquire, self.release, self.locked = lock.acquire, lock.release, lock.locked
         self.__class__.__enter__ = lambda self: self.acquire()
         self.__class__.__exit__ = lambda self, *error: self.release()
 """

@@ -18,8 +18,10 @@ def test_code_that_blocks_in_a_subinterpreter_suspends_only_its_coroutine():
         HEAD
         + """
     def wait_there():
-        _interpreters.run_string(_interpreters.create(), f"import os; os.read({readable}, 1)")
+        interpreter = _interpreters.create()
+        _interpreters.run_string(interpreter, f"import os; os.read({readable}, 1)")
         order.append("ran")
+        _interpreters.destroy(interpreter)
 
     order = []
     readable, writable = os.pipe()
@@ -52,6 +54,7 @@ def test_threads_in_a_subinterpreter_are_real_ones():
     else:
         interpreter = _interpreters.create()
     _interpreters.run_string(interpreter, textwrap.dedent(code % writable))
+    _interpreters.destroy(interpreter)
     print(int(os.read(readable, 100)) != threading.get_native_id())
     """,
         expect="True",
