@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""Count the instructions of hot paths, and hold them against the committed numbers.
+
+callgrind counts what a path executes, in two runs of different length: their difference,
+divided by that of the lengths, is free of everything that happens once. Instructions do
+not depend on the machine's speed or load, but on the compiler and on how the interpreter
+was built; numbers are kept for each such combination. Of one that is not known nothing
+can be said, and that is not a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+_WORKER = FOLDER / "workers/instructions.py"
+_KINDS = ("switch", "spawn", "thread", "lock", "hand-over", "ready", "echo", "timer", "queue")
+_SHORT, _LONG = 1_000, 3_000
+_MOST_GROWTH = 0.05
+_COLLECTED = re.compile(r"Collected : (\d+)")
+_IDENTITY = """
+import json, platform, re, sysconfig
+import coev._coev
+with open(coev._coev.__file__, "rb") as file:
+    # Compilers leave their names in the section .comment.
+    compilers = sorted(set(re.findall(rb"(?:GCC: \\(|clang version )[^\\0]+", file.read())))
+flags = sysconfig.get_config_var("PY_CFLAGS") or ""
+print(json.dumps({
+    "python": platform.python_version(),
+    "machine": platform.machine(),
+    "key": "; ".join([
+        platform.python_version(),
+        platform.python_compiler(),
+        " ".join(re.findall(r"-O\\S|-fno-semantic-interposition|-flto\\S*", flags)),
+        *(compiler.decode() for compiler in compilers),
+    ]),
+}))
+"""
+
+
+def identity(python: str) -> dict[str, str]:
+    """What the numbers depend on: the interpreter, the machine, the compilers."""
+    done = subprocess.run(
+        [python, "-c", _IDENTITY], check=True, capture_output=True, text=True, timeout=60
+    )
+    names: dict[str, str] = json.loads(done.stdout)
+    return names
+
+
+def collected(python: str, kind: str, count: int) -> int:
+    """The instructions of one run.
+
+    :raises RuntimeError: the worker or callgrind failed.
+    """
+    words = ["setarch", "-R", "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+    words += [python, "-m", "coev", str(_WORKER), kind, str(count)]
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment)
+    found = _COLLECTED.search(done.stderr)
+    if done.returncode or not found:
+        raise RuntimeError(f"{kind}: status {done.returncode}\n{done.stderr}")
+    return int(found[1])
+
+
+def per_operation(python: str, kinds: tuple[str, ...], jobs: int) -> dict[str, float]:
+    """Instructions of one operation of each kind."""
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        totals = {
+            (kind, count): pool.submit(collected, python, kind, count)
+            for kind in kinds
+            for count in (_SHORT, _LONG)
+        }
+    return {
+        kind: (totals[kind, _LONG].result() - totals[kind, _SHORT].result()) / (_LONG - _SHORT)
+        for kind in kinds
+    }
+
+
+def _compare(now: dict[str, float], known: dict[str, float]) -> bool:
+    """Print the table; whether nothing grew too much."""
+    good = True
+    print(f"{'instructions':12} {'committed':>10} {'now':>10}")
+    for kind, count in now.items():
+        line = f"{kind:12} {known.get(kind, float('nan')):10.0f} {count:10.0f}"
+        if kind in known:
+            growth = count / known[kind] - 1
+            grew = growth > _MOST_GROWTH
+            good &= not grew
+            line += f" {growth:+7.1%}{'  GREW' if grew else ''}"
+        print(line)
+    return good
+
+
+def main() -> int:
+    """Count and compare; 1 if a path grew by more than a twentieth."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--python", default=sys.executable, metavar="PATH")
+    parser.add_argument("--only", metavar="KIND", action="append", choices=_KINDS)
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
+    parser.add_argument("--update", action="store_true", help="keep the numbers as the new ones")
+    options = parser.parse_args()
+
+    names = identity(options.python)
+    minor = ".".join(names["python"].split(".")[:2])
+    path = FOLDER / f"instructions/cpython-{minor}-{names['machine']}.json"
+    table = json.loads(path.read_text()) if path.exists() else {}
+    known = table.get(names["key"], {})
+    now = per_operation(options.python, tuple(options.only or _KINDS), options.jobs)
+
+    print(names["key"])
+    good = _compare(now, known)
+    if options.update:
+        table[names["key"]] = {**known, **{kind: round(count, 1) for kind, count in now.items()}}
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
+        print(f"kept in {path.relative_to(FOLDER.parent)}")
+        return 0
+    if not known:
+        print("No numbers of this combination are committed: nothing to compare with (--update)")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

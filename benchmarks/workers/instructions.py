@@ -1,0 +1,146 @@
+"""Small pieces of work, the same at every run, for a tool that counts instructions.
+
+The clock stands still and jumps to the next deadline, so that no number depends on how
+slow the tool is. Usage: python -m coev instructions.py KIND COUNT
+"""
+
+from __future__ import annotations
+
+import gc
+import queue
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import coev
+from coev import _coev
+
+Work = Callable[[int], None]
+
+
+def nothing() -> None:
+    """Finish at once."""
+
+
+def switch(count: int) -> None:
+    """There and back."""
+    main, go = coev.main(), coev.switch
+
+    def answer() -> None:
+        while True:
+            go(main)
+
+    partner = coev.spawn(answer)
+    for _ in range(count):
+        go(partner)
+
+
+def spawn(count: int) -> None:
+    """Spawn, run, finish, join."""
+    start = coev.spawn
+    for _ in range(count):
+        start(nothing).join()
+
+
+def thread(count: int) -> None:
+    """Start and join a Thread."""
+    for _ in range(count):
+        each = threading.Thread(target=nothing)
+        each.start()
+        each.join()
+
+
+def lock(count: int) -> None:
+    """Acquire and release a lock that nobody else wants."""
+    own = threading.Lock()
+    for _ in range(count):
+        own.acquire()
+        own.release()
+
+
+def hand_over(count: int) -> None:
+    """Two threads release what the other waits for."""
+    ours, theirs = threading.Lock(), threading.Lock()
+    ours.acquire()
+    theirs.acquire()
+
+    def partner() -> None:
+        for _ in range(count):
+            theirs.acquire()
+            ours.release()
+
+    other = threading.Thread(target=partner)
+    other.start()
+    for _ in range(count):
+        theirs.release()
+        ours.acquire()
+    other.join()
+
+
+def ready(count: int) -> None:
+    """Send and receive a byte that does not keep anybody waiting."""
+    ours, theirs = socket.socketpair()
+    for _ in range(count):
+        ours.send(b"x")
+        theirs.recv(1)
+
+
+def echo(count: int) -> None:
+    """A byte there and back between two that wait for one another."""
+    ours, theirs = socket.socketpair()
+
+    def partner() -> None:
+        for _ in range(count):
+            theirs.send(theirs.recv(1))
+
+    other = threading.Thread(target=partner)
+    other.start()
+    for _ in range(count):
+        ours.send(b"x")
+        ours.recv(1)
+    other.join()
+
+
+def timer(count: int) -> None:
+    """Sleep until the clock has moved on."""
+    sleep = time.sleep
+    for _ in range(count):
+        sleep(0.001)
+
+
+def queues(count: int) -> None:
+    """A question through one Queue, the answer through another."""
+    questions: queue.Queue[int] = queue.Queue()
+    answers: queue.Queue[int] = queue.Queue()
+
+    def partner() -> None:
+        for _ in range(count):
+            answers.put(questions.get())
+
+    other = threading.Thread(target=partner)
+    other.start()
+    for number in range(count):
+        questions.put(number)
+        answers.get()
+    other.join()
+
+
+KINDS: dict[str, Work] = {
+    "switch": switch,
+    "spawn": spawn,
+    "thread": thread,
+    "lock": lock,
+    "hand-over": hand_over,
+    "ready": ready,
+    "echo": echo,
+    "timer": timer,
+    "queue": queues,
+}
+
+if __name__ == "__main__":
+    # A collection more or less would be a step in the difference of two lengths.
+    gc.disable()
+    _coev._virtual_time(True)
+    KINDS[sys.argv[1]](int(sys.argv[2]))
