@@ -119,6 +119,7 @@ PyObject* function_shut_down(PyObject*, PyObject* seconds) {
 
 // What import coev.monkey changes, in this order.
 // clang-format off: one a line
+// clang-format off
 constexpr bool (*kParts[])() noexcept = {
     native_locks::install,
     thread_module::install,
@@ -138,6 +139,7 @@ constexpr bool (*kParts[])() noexcept = {
     sqlite_methods::install,
     preemption::install,
 };
+// clang-format on
 // clang-format on
 
 // Makes threads mean coroutines. Once; further calls do nothing.
@@ -215,9 +217,9 @@ bool fill(PyObject* module) noexcept {
          PyModule_AddFunctions(module, event_functions) == 0 &&
          PyModule_AddFunctions(module, condition_functions) == 0 && add_coroutine_type(module) &&
          add_timeout_type(module) && add_lock_types(module) && add_queue_types(module) &&
-         add_queue_methods(module) &&
-         add_stream_type(module) && thread_module::add_handle_type(module) &&
-         add_introspection(module) && add_capsule(module) && signals::install();
+         add_queue_methods(module) && add_stream_type(module) &&
+         thread_module::add_handle_type(module) && add_introspection(module) &&
+         add_capsule(module) && signals::install();
 }
 
 }  // namespace
