@@ -118,7 +118,6 @@ PyObject* function_shut_down(PyObject*, PyObject* seconds) {
 }
 
 // What import coev.monkey changes, in this order.
-// clang-format off: one a line
 // clang-format off
 constexpr bool (*kParts[])() noexcept = {
     native_locks::install,
