@@ -350,7 +350,7 @@ bool is_fifo(PyObject* path, int directory) noexcept {
   if (PyLong_Check(path)) return false;  // FSConverter would complain
   PyObject* encoded = nullptr;
   struct stat status {};
-  const bool found = PyUnicode_FSConverter(path, &encoded) != 0 &&
+  const bool found = PyUnicode_FSConverter(path, static_cast<void*>(&encoded)) != 0 &&
                      fstatat(directory, PyBytes_AS_STRING(encoded), &status, 0) == 0;
   Py_XDECREF(encoded);
   PyErr_Clear();

@@ -197,7 +197,8 @@ struct ShellCommand {
 
 void run_shell(void* command) {
   auto& shell = *static_cast<ShellCommand*>(command);
-  shell.result = system(shell.text);  // NOLINT(cert-env33-c): it is what the program calls
+  // NOLINTNEXTLINE(cert-env33-c,bugprone-command-processor): it is what the program calls
+  shell.result = system(shell.text);
 }
 
 // On a thread, for system() waits inside. Cancelled, it kills the shell. The shell
@@ -209,7 +210,7 @@ PyObject* replaced_system(PyObject* self, PyObject* const* arguments, Py_ssize_t
   PyObject* command = nullptr;
   PyObject* encoded = nullptr;
   const bool usual = parse_arguments("system", arguments, count, keywords, kNames, 1, &command) &&
-                     PyUnicode_FSConverter(command, &encoded) != 0;
+                     PyUnicode_FSConverter(command, static_cast<void*>(&encoded)) != 0;
   const Ref keep = Ref::steal(encoded);
   PyErr_Clear();
   if (!usual || must_not_park()) return original();
