@@ -453,7 +453,7 @@ namespace {
 
 CoroutineObject* start(PyObject* function, PyObject* arguments, PyObject* keywords, bool is_thread,
                        bool is_daemon) noexcept {
-  if (is_closed() || thread_state::finalizing()) {
+  if (is_closed()) {
     PyErr_SetString(PyExc_RuntimeError, "can't start new thread at interpreter shutdown");
     return nullptr;
   }

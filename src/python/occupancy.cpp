@@ -57,7 +57,7 @@ Visit::Visit(const void* object) noexcept : object_(object), visitor_(PyThreadSt
   Visit* occupant = Occupants::find(object);
   if (occupant == nullptr) [[likely]] {
     Occupants::add(*this);
-  } else if (occupant->visitor_ != visitor_ && !is_closed() && !thread_state::finalizing()) {
+  } else if (occupant->visitor_ != visitor_ && !is_closed()) {
     refused_ = !can_block() || !wait();
   }
 }

@@ -47,7 +47,7 @@ void tick(int) {
 // What CPython calls between two instructions of whoever runs.
 PyObject* give_way(PyObject*, PyObject* const*, Py_ssize_t) {
   Scheduler* scheduler = Scheduler::find();
-  if (scheduler == nullptr || is_closed() || thread_state::finalizing()) Py_RETURN_NONE;
+  if (scheduler == nullptr || is_closed()) Py_RETURN_NONE;
   Coroutine& self = scheduler->current();
   // A finalizer may run while the scheduler looks for somebody to run.
   if (self.state != CoroutineState::kRunning) Py_RETURN_NONE;

@@ -51,7 +51,7 @@ PyObject* look_up(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                   PyObject* keywords) {
   const Original& call = g_original.*original;
   const bool immediate = count == 0 ? keywords == nullptr : is_immediate(arguments[0]);
-  if (immediate || is_closed() || thread_state::finalizing()) {
+  if (immediate || is_closed()) {
     return call(self, arguments, count, keywords);
   }
   return call_on_thread(call, arguments, count, keywords);
@@ -61,7 +61,7 @@ PyObject* look_up(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
 template <Original Originals::*original>
 PyObject* look_up_name(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                        PyObject* keywords) {
-  if (is_closed() || thread_state::finalizing()) {
+  if (is_closed()) {
     return (g_original.*original)(self, arguments, count, keywords);
   }
   return call_on_thread(g_original.*original, arguments, count, keywords);

@@ -62,7 +62,7 @@ bool set_milliseconds(std::int64_t ms, Deadline* deadline) noexcept {
 // --- asking and waiting -------------------------------------------------------------
 
 // False: the original should do as it does without us.
-bool may_wait() noexcept { return !is_closed() && !thread_state::finalizing(); }
+bool may_wait() noexcept { return !is_closed(); }
 
 // Natively each of the calls gives up the GIL, so a loop of them that never has to
 // wait lets the other threads run. False with an exception set.

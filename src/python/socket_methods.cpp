@@ -34,7 +34,7 @@ initproc g_original_init = nullptr;
 
 // False: the original should deal with it: it does not block, or is an error.
 bool would_block(const SocketFields& socket) noexcept {
-  return socket.fd >= 0 && socket.blocks() && !is_closed() && !thread_state::finalizing();
+  return socket.fd >= 0 && socket.blocks() && !is_closed();
 }
 
 // A user who asks for MSG_DONTWAIT on a socket without a timeout is to be told

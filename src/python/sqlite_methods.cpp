@@ -15,7 +15,6 @@
 #include "python/occupancy.h"
 #include "python/ref.h"
 #include "python/retarget.h"
-#include "python/thread_state.h"
 
 namespace coev::python::sqlite_methods {
 namespace {
@@ -46,10 +45,6 @@ int cooperative_sleep(Vfs* vfs, int microseconds) {
     return g_original_sleep(vfs, microseconds);
   }
   const PyGILState_STATE gil = PyGILState_Ensure();
-  if (thread_state::finalizing()) {
-    PyGILState_Release(gil);
-    return g_original_sleep(vfs, microseconds);
-  }
   const Deadline deadline = Deadline::after(std::int64_t{microseconds} * kNsPerMicrosecond);
   {
     // SQLite cannot be told to give up: it ends the wait by itself.

@@ -38,7 +38,7 @@ Ref blocking_socket(PyObject* ssl) noexcept {
   if (!object) return {};
   const SocketFields& socket = socket_fields(object.get());
   if (socket.fd < 0 || !socket.blocks()) return {};
-  if (is_closed() || thread_state::finalizing()) {
+  if (is_closed()) {
     hidden_nonblocking::restore(socket.fd);  // the original would spin
     return {};
   }

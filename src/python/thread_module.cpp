@@ -333,7 +333,7 @@ PyObject* replaced_sleep(PyObject* self, PyObject* const* arguments, Py_ssize_t 
                          : PyLong_Check(arguments[0]) ? PyLong_AsDouble(arguments[0])
                                                       : -1.0;
   const bool ordinary = seconds >= 0.0 && seconds < kMaximumSeconds;
-  if (!ordinary || is_closed() || thread_state::finalizing()) {
+  if (!ordinary || is_closed()) {
     PyErr_Clear();
     return g_original.sleep(self, arguments, count);  // raises, or sleeps at exit
   }
