@@ -139,9 +139,11 @@ wheel: system .venv/made  ## sdist, from it a wheel, and from that one that carr
 	$(BIN)/python -m build -o dist .
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair -w dist/portable dist/*.whl
 
-.PHONY: sid
+.PHONY: sid sid-stdlib
 sid:  ## Build and test with the newest Pythons, in a chroot of Debian sid (as root)
 	.ci/sid
+sid-stdlib:  ## CPython's own tests there
+	.ci/sid stdlib $(STDLIB)
 
 .PHONY: clean
 clean:  ## Remove what was built
