@@ -34,7 +34,7 @@ void tick(int) {
   const int saved = errno;
   const Scheduler* scheduler = thread_state::main_scheduler();
   if (scheduler != nullptr) {
-    const std::uint64_t switches = const_cast<Scheduler*>(scheduler)->stats().switches;
+    const std::uint64_t switches = scheduler->stats().switches;
     if (switches == g_switches_seen) {
       PyErr_SetInterruptEx(g_signal);
       thread_state::mark_signal_pending();
