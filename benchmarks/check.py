@@ -21,7 +21,18 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 _WORKER = FOLDER / "workers/instructions.py"
-_KINDS = ("switch", "spawn", "thread", "lock", "hand-over", "ready", "echo", "timer", "queue")
+_KINDS = (
+    "switch",
+    "yield",
+    "spawn",
+    "thread",
+    "lock",
+    "hand-over",
+    "ready",
+    "echo",
+    "timer",
+    "queue",
+)
 _SHORT, _LONG = 1_000, 3_000
 _MOST_GROWTH = 0.05
 _COLLECTED = re.compile(r"Collected : (\d+)")
@@ -83,19 +94,21 @@ def per_operation(python: str, kinds: tuple[str, ...], jobs: int) -> dict[str, f
     }
 
 
-def _compare(now: dict[str, float], known: dict[str, float]) -> bool:
-    """Print the table; whether nothing grew too much."""
+def compare(now: dict[str, float], known: dict[str, float]) -> tuple[list[str], bool]:
+    """The lines of the table; whether every path has a number and none grew too much."""
     good = True
-    print(f"{'instructions':12} {'committed':>10} {'now':>10}")
+    lines = [f"{'instructions':12} {'committed':>10} {'now':>10}"]
     for kind, count in now.items():
-        line = f"{kind:12} {known.get(kind, float('nan')):10.0f} {count:10.0f}"
         if kind in known:
             growth = count / known[kind] - 1
-            grew = growth > _MOST_GROWTH
-            good &= not grew
-            line += f" {growth:+7.1%}{'  GREW' if grew else ''}"
-        print(line)
-    return good
+            word = "GREW" if growth > _MOST_GROWTH else ""
+            line = f"{kind:12} {known[kind]:10.0f} {count:10.0f} {growth:+7.1%}  {word}"
+        else:
+            word = "NEW: keep its number with --update"
+            line = f"{kind:12} {'-':>10} {count:10.0f}           {word}"
+        good &= not word
+        lines.append(line.rstrip())
+    return lines, good
 
 
 def main() -> int:
@@ -115,7 +128,8 @@ def main() -> int:
     now = per_operation(options.python, tuple(options.only or _KINDS), options.jobs)
 
     print(names["key"])
-    good = _compare(now, known)
+    lines, good = compare(now, known)
+    print("\n".join(lines))
     if options.update:
         table[names["key"]] = {**known, **{kind: round(count, 1) for kind, count in now.items()}}
         path.parent.mkdir(exist_ok=True)
@@ -124,6 +138,7 @@ def main() -> int:
         return 0
     if not known:
         print("No numbers of this combination are committed: nothing to compare with (--update)")
+        return 0
     return 0 if good else 1
 
 

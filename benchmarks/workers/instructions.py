@@ -37,6 +37,19 @@ def switch(count: int) -> None:
         go(partner)
 
 
+def give_way(count: int) -> None:
+    """Two give way to one another."""
+    yield_now = coev.yield_now
+
+    def work() -> None:
+        for _ in range(count):
+            yield_now()
+
+    partner = coev.spawn(work)
+    work()
+    partner.join()
+
+
 def spawn(count: int) -> None:
     """Spawn, run, finish, join."""
     start = coev.spawn
@@ -129,6 +142,7 @@ def queues(count: int) -> None:
 
 KINDS: dict[str, Work] = {
     "switch": switch,
+    "yield": give_way,
     "spawn": spawn,
     "thread": thread,
     "lock": lock,
@@ -142,5 +156,6 @@ KINDS: dict[str, Work] = {
 if __name__ == "__main__":
     # A collection more or less would be a step in the difference of two lengths.
     gc.disable()
+    sys.setswitchinterval(3600)  # nor is anybody preempted
     _coev._virtual_time(True)
     KINDS[sys.argv[1]](int(sys.argv[2]))
