@@ -59,7 +59,12 @@ print(json.dumps({
 def identity(python: str) -> dict[str, str]:
     """What the numbers depend on: the interpreter, the machine, the compilers."""
     done = subprocess.run(
-        [python, "-c", _IDENTITY], check=True, capture_output=True, text=True, timeout=60
+        [python, "-c", _IDENTITY],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd="/",  # here may be sources that are not built for it
     )
     names: dict[str, str] = json.loads(done.stdout)
     return names
@@ -73,7 +78,9 @@ def collected(python: str, kind: str, count: int) -> int:
     words = ["setarch", "-R", "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
     words += [python, "-m", "coev", str(_WORKER), kind, str(count)]
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment)
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=300, env=environment, cwd="/"
+    )
     found = _COLLECTED.search(done.stderr)
     if done.returncode or not found:
         raise RuntimeError(f"{kind}: status {done.returncode}\n{done.stderr}")
