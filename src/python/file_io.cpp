@@ -18,15 +18,18 @@ namespace {
 
 // --- FileIO -----------------------------------------------------------------------------
 
-// The beginning of CPython's object, the same from 3.8 to 3.15; install() checks.
+// The beginning of CPython's object; install() checks it.
 struct FileFields {
   PyObject_HEAD int fd;
-  unsigned created : 1;
-  unsigned readable : 1;
-  unsigned writable : 1;
-  unsigned appending : 1;
-  signed seekable : 2;
-  unsigned closefd : 1;
+  unsigned flags;  // bits: created, readable, writable, and more
+
+  static constexpr unsigned kReadable = 1U << 1;
+  static constexpr unsigned kWritable = 1U << 2;
+  static inline unsigned closes_fd = 0;  // another bit from 3.15 on; install() finds it
+
+  [[nodiscard]] bool readable() const noexcept { return (flags & kReadable) != 0; }
+  [[nodiscard]] bool writable() const noexcept { return (flags & kWritable) != 0; }
+  [[nodiscard]] bool closefd() const noexcept { return (flags & closes_fd) != 0; }
 };
 
 FileFields& file_fields(PyObject* file) noexcept { return *reinterpret_cast<FileFields*>(file); }
@@ -34,7 +37,7 @@ FileFields& file_fields(PyObject* file) noexcept { return *reinterpret_cast<File
 // A file that closes its descriptor says so before: see forget_descriptor().
 Descriptor descriptor_of(PyObject* self) noexcept {
   const FileFields& file = file_fields(self);
-  return Descriptor(file.fd, file.closefd ? self : nullptr);
+  return Descriptor(file.fd, file.closefd() ? self : nullptr);
 }
 
 struct FileOriginals {
@@ -75,7 +78,7 @@ PyObject* read_all(Descriptor descriptor) noexcept {
 // What is closed, or open for the other direction only, is the original's to
 // complain about.
 bool can_read(const FileFields& file) noexcept {
-  return file.fd >= 0 && file.readable && may_wait();
+  return file.fd >= 0 && file.readable() && may_wait();
 }
 
 PyObject* file_readall(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
@@ -139,7 +142,7 @@ PyObject* file_write(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
                      PyObject* keywords) {
   const auto original = [&] { return g_file.write(self, arguments, count, keywords); };
   const FileFields& file = file_fields(self);
-  if (count != 1 || file.fd < 0 || !file.writable) return original();
+  if (count != 1 || file.fd < 0 || !file.writable()) return original();
   Descriptor descriptor = descriptor_of(self);
   if (!descriptor.waits() || !may_wait()) return original();
   const BufferView data(arguments[0], PyBUF_SIMPLE);
@@ -158,7 +161,7 @@ PyObject* file_write(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
 }
 
 void forget_descriptor(const FileFields& file) noexcept {
-  if (file.fd < 0 || !file.closefd) return;
+  if (file.fd < 0 || !file.closefd()) return;
   hidden_nonblocking::forget(file.fd);
   Readiness::forget(file.fd);
 }
@@ -205,14 +208,31 @@ bool probe(PyObject* type, const char* mode, bool readable, bool writable) noexc
   const Ref fd = file ? Ref::steal(PyObject_CallMethod(file.get(), "fileno", nullptr)) : Ref();
   if (!fd) return false;
   const FileFields& fields = file_fields(file.get());
-  const bool known = fields.fd == PyLong_AsLong(fd.get()) && fields.readable == readable &&
-                     fields.writable == writable && fields.closefd;
+  const bool known = fields.fd == PyLong_AsLong(fd.get()) && fields.readable() == readable &&
+                     fields.writable() == writable;
   return Ref::steal(PyObject_CallMethod(file.get(), "close", nullptr)) && known;
+}
+
+// Two files of one descriptor that differ in that bit only.
+bool find_closes_fd(PyObject* type) noexcept {
+  const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const Ref closes = Ref::steal(PyObject_CallFunction(type, "isi", fd, "r", 1));
+  const Ref leaves = Ref::steal(PyObject_CallFunction(type, "isi", fd, "r", 0));
+  if (!closes || !leaves) {
+    if (!closes) close(fd);
+    return false;
+  }
+  const unsigned set = file_fields(closes.get()).flags;
+  FileFields::closes_fd = set & ~file_fields(leaves.get()).flags;
+  const bool known = set - file_fields(leaves.get()).flags == FileFields::closes_fd &&
+                     std::has_single_bit(FileFields::closes_fd);
+  return Ref::steal(PyObject_CallMethod(leaves.get(), "close", nullptr)) &&
+         Ref::steal(PyObject_CallMethod(closes.get(), "close", nullptr)) && known;
 }
 
 bool check_layout(PyObject* type) noexcept {
   if (probe(type, "r", true, false) && probe(type, "w", false, true) &&
-      probe(type, "r+", true, true)) {
+      probe(type, "r+", true, true) && find_closes_fd(type)) {
     return true;
   }
   if (!PyErr_Occurred()) {
