@@ -7,6 +7,7 @@ import select
 import sys
 import textwrap
 import time
+import warnings
 
 import pytest
 from run_script import ROOT, check_script
@@ -537,7 +538,10 @@ class Terminal:
 
     def __init__(self, text, *flags):
         self.said = ""
-        self.pid, self.fd = pty.fork()
+        with warnings.catch_warnings():
+            # Other tests may have left OS threads; the child does nothing before it is another.
+            warnings.filterwarnings("ignore", ".*is multi-threaded", DeprecationWarning)
+            self.pid, self.fd = pty.fork()
         if self.pid == 0:
             environment = dict(os.environ, PYTHONPATH=str(ROOT), TERM="dumb", INPUTRC="/dev/null")
             command = [sys.executable, *flags, "-c", textwrap.dedent(text)]
