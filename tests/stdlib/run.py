@@ -136,6 +136,8 @@ def main() -> int:
     """Run what was asked for."""
     options = _parser().parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    # What a shell runs in the background ignores it, and so would every test.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="coev-stdlib-logs-") as logs:
         return _run(options, options.logs or Path(logs))
 
