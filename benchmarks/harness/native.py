@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import re
 import shutil
 import subprocess
 import tempfile
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from harness.process import TrialError
 from harness.settings import BENCHMARKS_FOLDER
+
+_OPTIONS = re.compile(r"^// Compile with: (.*)$", re.MULTILINE)
 
 
 @functools.cache
@@ -22,13 +25,18 @@ def _build_folder() -> Path:
 
 @functools.cache
 def compiled(source: str) -> str:
-    """The path of the program built from *source*, relative to ``benchmarks/``.
+    """The path of what is built from *source*, which is relative to ``benchmarks/``.
 
-    :raises TrialError: there is no compiler, or no libev to link with.
+    What it needs beyond the usual, such as libraries, it says itself in a line
+    ``// Compile with: ...``.
+
+    :raises TrialError: there is no compiler, or a library to link with is missing.
     """
     program = _build_folder() / Path(source).stem
-    command = ["cc", "-O2", "-Wall", "-Wextra", "-pthread", "-o", str(program)]
-    command += [str(BENCHMARKS_FOLDER / source), "-lev"]
+    path = BENCHMARKS_FOLDER / source
+    command = ["cc", "-O2", "-Wall", "-Wextra", "-pthread", "-o", str(program), str(path)]
+    for options in _OPTIONS.findall(path.read_text()):
+        command += options.split()
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     except (OSError, subprocess.TimeoutExpired) as error:

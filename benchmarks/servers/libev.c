@@ -1,5 +1,6 @@
 // An echo server on bare libev: the limit that no Python server can pass.
 // Prints its port. Serves until killed.
+// Compile with: -lev
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>

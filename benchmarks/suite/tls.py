@@ -9,12 +9,14 @@ from pathlib import Path
 
 from harness.benchmark import Bar, Benchmark, Metrics, Variant
 from harness.command import COEV, GEVENT, command_of
+from harness.native import compiled
 from harness.process import Child
-from harness.settings import BENCHMARKS_FOLDER, Settings, load_core, measured_core
+from harness.settings import Settings, load_core, measured_core
 
 _CONNECTIONS = 50
 _THREADS = "servers/tls_threads.py"
 _ASYNCIO = "servers/tls_asyncio.py"
+_LIMIT = "servers/tls_libev.c"
 
 
 @functools.cache
@@ -37,9 +39,8 @@ def _trial(variant: Variant, settings: Settings) -> Metrics:
     measure_s = 1.0 if settings.quick else 4.0
     command = command_of(variant, settings, _certificate())
     with Child(command, core=measured_core(), timeout=120) as server:
-        load = [settings.python, str(BENCHMARKS_FOLDER / "load/tls.py"), server.read_line()]
-        words = [*load, *map(str, (_CONNECTIONS, 1.0, measure_s, server.pid))]
-        with Child(words, core=load_core(), timeout=60) as client:
+        words = [compiled("load/tls.c"), server.read_line(), _CONNECTIONS, 1.0, measure_s]
+        with Child([*map(str, words), str(server.pid)], core=load_core(), timeout=60) as client:
             metrics = client.read_metrics()
             client.finish()
             return metrics
@@ -56,8 +57,10 @@ TLS = Benchmark(
         Variant("asyncio protocol", (), (), _ASYNCIO, ("asyncio",)),
         Variant("uvloop protocol", ("uvloop",), (), _ASYNCIO, ("uvloop",)),
         Variant("native threads", (), (), _THREADS),
+        Variant("C OpenSSL", (), (), _LIMIT),
+        Variant("C OpenSSL read-ahead", (), (), _LIMIT, ("read-ahead",)),
     ),
     trial=_trial,
     bars=(Bar("cpu", "coev", 1 / 2, "gevent"),),
-    programs=("openssl",),
+    programs=("openssl", "cc"),
 )
