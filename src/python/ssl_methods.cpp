@@ -211,10 +211,22 @@ class Operation {
   bool has_begun_ = false;
 };
 
+// Before the first handshake ssl.SSLSocket is sure to be there, and not used yet.
+void rewrite_class_once() noexcept {
+  static bool done = false;
+  if (done) return;
+  done = true;
+  const Ref module = Ref::steal(PyImport_ImportModule("coev._ssl_class"));
+  const Ref rewritten =
+      Ref::steal(module ? PyObject_CallMethod(module.get(), "patch", nullptr) : nullptr);
+  if (!rewritten) PyErr_WriteUnraisable(nullptr);  // everything works without it
+}
+
 PyObject* replaced_do_handshake(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                                 PyObject*) {
   const Ref socket = blocking_socket(self);
   if (!socket) return call_original(g_original.do_handshake, self, arguments, count);
+  rewrite_class_once();
   Operation handshake(g_original.do_handshake, self, socket.get(), arguments, count);
   handshake.connection().drained = false;
   return handshake.run();

@@ -645,3 +645,48 @@ def an_exception_being_handled_is_no_error_of_the_callback(say):
         except TimeoutError as error:
             say(repr(error.__context__))
     _close(client, server)
+
+
+def a_class_of_its_own_keeps_its_methods(say):
+    class Counted(ssl.SSLSocket):
+        def read(self, *arguments):
+            say("read", arguments)
+            return super().read(*arguments)
+
+        def send(self, data, *arguments):
+            say("send", type(data).__name__, len(data))
+            return super().send(data, *arguments)
+
+    context = _client_context()
+    context.sslsocket_class = Counted
+    client, server = _pair(client_context=context)
+    client.sendall(b"to the server")
+    say(server.recv(100))
+    server.sendall(b"to the client")
+    say(client.recv(100))
+    _close(client, server)
+
+
+def whatever_has_bytes_is_sent_whole(say):
+    client, server = _pair()
+    for data in (
+        b"",
+        b"bytes",
+        bytearray(b"array"),
+        memoryview(b"a view")[::2],
+        memoryview(b"abc"),
+    ):
+        say(error_of(client.sendall, data))
+    say(error_of(client.sendall, "text"), error_of(client.sendall, b"flags", 1))
+    client.sendall(data=bytes(50_000), flags=False)
+    say(error_of(server.recv, 1, 1), error_of(server.recv, -1), error_of(server.recv, "1"))
+    say(server.recv(buflen=8, flags=False), server.recv(0))
+    unwrapping = _start(client.unwrap)
+    digest, total = hashlib.sha256(), 0
+    while data := server.recv():
+        digest.update(data)
+        total += len(data)
+    say(total, digest.hexdigest())
+    server.unwrap()
+    unwrapping.join()
+    _close(client, server)
