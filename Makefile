@@ -73,6 +73,7 @@ programs: system  ## Real programs from PyPI under coev
 
 .PHONY: bench
 bench: system  ## Measure coev next to its peers
+	@.ci/apt libssl-dev openssl strace
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install -q -r benchmarks/requirements.txt .
 	.venv-bench/bin/python benchmarks/run.py $(BENCH)
