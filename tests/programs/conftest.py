@@ -1,8 +1,11 @@
 """Servers for real programs, each on a free port."""
 
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 import trustme
@@ -10,9 +13,11 @@ from support_programs import HERE, Runner, free_port, stop, wait_for_port
 
 
 @pytest.fixture
-def runner(tmp_path):
-    """Runs programs in a folder of their own."""
-    return Runner(tmp_path)
+def runner():
+    """Runs programs in a folder of their own, in memory: no disk delays what they write."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory, ignore_cleanup_errors=True) as folder:
+        yield Runner(Path(folder))
 
 
 @pytest.fixture(scope="session")
