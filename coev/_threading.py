@@ -14,6 +14,7 @@ from threading import Lock, excepthook
 from types import FunctionType, SimpleNamespace
 
 from . import _coev
+from ._rewriting import rewrite as _rewrite
 
 if hasattr(threading, "_maintain_shutdown_locks"):
     from threading import _shutdown_locks, _shutdown_locks_lock
@@ -130,10 +131,6 @@ def _copy(function):
     copy = FunctionType(function.__code__, function.__globals__, argdefs=function.__defaults__)
     setattr(_coev_originals, function.__name__, copy)
     return copy
-
-
-def _rewrite(function, replacement):
-    function.__code__ = replacement.__code__
 
 
 def patch():

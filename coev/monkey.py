@@ -16,6 +16,7 @@ import threading as _threading
 import warnings as _warnings
 
 from . import _coev
+from ._socket_class import patch as _rewrite_sockets
 from ._threading import patch as _rewrite_threading
 
 if not _coev._on_main_os_thread():
@@ -60,6 +61,7 @@ def _patch():
     _warn_of_native_threads()
     _coev._patch()
     _rewrite_threading()
+    _rewrite_sockets()
     if hasattr(_threading, "_ThreadHandle"):
         _convert_handles()
     else:

@@ -18,6 +18,8 @@
 #include "python/ref.h"
 #include "python/resolver.h"
 #include "python/retarget.h"
+#include "python/socket_accept.h"
+#include "python/socket_class.h"
 #include "python/socket_layout.h"
 #include "python/thread_state.h"
 
@@ -355,6 +357,7 @@ PyObject* replaced_accept(PyObject* self, PyObject* const* arguments, Py_ssize_t
     if (!hidden_nonblocking::is_set(fd) && !hidden_nonblocking::set(fd)) {
       return PyErr_SetFromErrno(PyExc_OSError);
     }
+    if (socket_fields(shadow).family == AF_INET) return accept_ipv4(shadow);
     return g_original.accept(shadow);
   });
 }
@@ -439,12 +442,6 @@ PyObject* replaced_connect_ex(PyObject* self, PyObject* const* arguments, Py_ssi
 
 // --- closing and opening --------------------------------------------------------------
 
-void forget(int fd) noexcept {
-  if (fd < 0) return;
-  hidden_nonblocking::forget(fd);
-  Readiness::forget(fd);
-}
-
 PyObject* replaced_close(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
   forget(socket_fields(self).fd);
   return g_original.close(self, arguments, count);
@@ -468,8 +465,9 @@ PyObject* with_mode(PyObject* self, PyObject* const* arguments, Py_ssize_t count
 // A socket object that gets an fd gets one of which nothing old is known.
 int replaced_init(PyObject* self, PyObject* arguments, PyObject* keywords) {
   const int result = g_original_init(self, arguments, keywords);
-  if (result == 0) forget(socket_fields(self).fd);
-  return result;
+  if (result != 0) return result;
+  forget(socket_fields(self).fd);
+  return socket_made(self) ? 0 : -1;
 }
 
 template <Original Originals::*original, int fd_at>
@@ -548,6 +546,14 @@ bool retarget_functions(PyObject* socket_module, PyObject* os_module) noexcept {
 }
 
 }  // namespace
+
+void forget(int fd) noexcept {
+  if (fd < 0) return;
+  hidden_nonblocking::forget(fd);
+  Readiness::forget(fd);
+}
+
+PyObject* close(PyObject* socket) noexcept { return replaced_close(socket, nullptr, 0, nullptr); }
 
 Status wait_ready(PyObject* socket, unsigned event, Deadline deadline) noexcept {
   Readiness& readiness = thread_state::scheduler().readiness();

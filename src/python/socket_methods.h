@@ -18,4 +18,10 @@ namespace coev::python::socket_methods {
 // ERRORS: those of Readiness::wait(); kInterrupted with an exception set.
 Status wait_ready(PyObject* socket, unsigned event, Deadline deadline) noexcept;
 
+// What _socket.socket.close() does: None, or nullptr with an exception set.
+[[nodiscard]] PyObject* close(PyObject* socket) noexcept;
+
+// `fd` was just opened, or is about to be closed: nothing that is known of it is true.
+void forget(int fd) noexcept;
+
 }  // namespace coev::python::socket_methods

@@ -1,0 +1,62 @@
+#include "python/socket_accept.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cstdint>
+
+#include "python/ref.h"
+#include "python/socket_layout.h"
+
+namespace coev::python {
+namespace {
+
+Ref pair(Ref first, Ref second) noexcept {
+  PyObject* tuple = first && second ? PyTuple_New(2) : nullptr;
+  if (tuple == nullptr) return {};
+  PyTuple_SET_ITEM(tuple, 0, first.release());
+  PyTuple_SET_ITEM(tuple, 1, second.release());
+  return Ref::steal(tuple);
+}
+
+Ref ipv4_address(const sockaddr_in& address) noexcept {
+  char host[INET_ADDRSTRLEN];
+  char* end = host;
+  for (const std::uint8_t byte : std::bit_cast<std::array<std::uint8_t, 4>>(address.sin_addr)) {
+    if (end != host) *end++ = '.';
+    end = std::to_chars(end, host + sizeof host, byte).ptr;
+  }
+  return pair(Ref::steal(PyUnicode_DecodeASCII(host, end - host, nullptr)),
+              Ref::steal(PyLong_FromLong(ntohs(address.sin_port))));
+}
+
+// Of a listener that is not what its object says: whatever address the peer has.
+Ref other_address(PyObject* listener, int fd) noexcept {
+  PyObject* connection = borrow_shadow(listener);
+  if (connection == nullptr) return {};
+  socket_fields(connection).fd = fd;
+  Ref address = Ref::steal(PyObject_CallMethod(connection, "getpeername", nullptr));
+  return_shadow(connection);
+  return address;
+}
+
+}  // namespace
+
+PyObject* accept_ipv4(PyObject* listener) noexcept {
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  const int fd =
+      accept4(socket_fields(listener).fd, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC);
+  if (fd < 0) return PyErr_SetFromErrno(PyExc_OSError);
+  Ref address = peer.ss_family == AF_INET ? ipv4_address(reinterpret_cast<const sockaddr_in&>(peer))
+                                          : other_address(listener, fd);
+  Ref result = address ? pair(Ref::steal(PyLong_FromLong(fd)), static_cast<Ref&&>(address)) : Ref();
+  if (!result) close(fd);
+  return result.release();
+}
+
+}  // namespace coev::python

@@ -1,0 +1,14 @@
+// One try to accept a connection of IPv4, as _socket.socket._accept() would, which
+// spends most of its time on printing the peer's address.
+#pragma once
+
+#include <Python.h>
+
+namespace coev::python {
+
+// (fd, address). nullptr with OSError set: also BlockingIOError.
+// REQUIRES: `listener` is a _socket.socket of AF_INET whose descriptor does not block.
+// SWITCHES: never.
+[[nodiscard]] PyObject* accept_ipv4(PyObject* listener) noexcept;
+
+}  // namespace coev::python

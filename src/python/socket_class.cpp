@@ -1,0 +1,193 @@
+#include "python/socket_class.h"
+
+#include <structmember.h>
+
+#include <utility>
+#include <vector>
+
+#include "python/arguments.h"
+#include "python/ref.h"
+#include "python/socket_layout.h"
+#include "python/socket_methods.h"
+
+namespace coev::python {
+namespace {
+
+PyObject* refuse_arguments() noexcept {
+  PyErr_BadArgument();
+  return nullptr;
+}
+
+// The class, with what it must have for us to know what its methods do. Kept for ever.
+class KnownClass {
+ public:
+  // `names`, a tuple, are the attributes that matter. False with an exception set.
+  bool learn(PyTypeObject* type, PyObject* names) noexcept {
+    closed_at_ = slot_offset(type, "_closed");
+    io_refs_at_ = slot_offset(type, "_io_refs");
+    if (closed_at_ < 0 || io_refs_at_ < 0) return false;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
+      PyObject* name = PyTuple_GET_ITEM(names, i);
+      PyObject* value = PyObject_GetAttr(reinterpret_cast<PyObject*>(type), name);
+      if (value == nullptr) return false;
+      attributes_.push_back({Py_NewRef(name), value});
+    }
+    type_ = reinterpret_cast<PyTypeObject*>(Py_NewRef(type));
+    return true;
+  }
+
+  // Whether `type` is the class and nobody has changed it.
+  [[nodiscard]] bool is(const void* type) noexcept {
+    if (type != type_ || type == nullptr) return false;
+    return (type_->tp_version_tag == version_ && version_ != 0) || is_as_learnt();
+  }
+  [[nodiscard]] PyTypeObject* type() const noexcept { return type_; }
+
+  [[nodiscard]] PyObject*& closed(PyObject* socket) const noexcept {
+    return at(socket, closed_at_);
+  }
+  [[nodiscard]] PyObject*& io_refs(PyObject* socket) const noexcept {
+    return at(socket, io_refs_at_);
+  }
+
+ private:
+  struct Attribute {
+    PyObject* name;
+    PyObject* value;
+  };
+
+  static PyObject*& at(PyObject* socket, Py_ssize_t offset) noexcept {
+    return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(socket) + offset);
+  }
+
+  // -1 with an exception set.
+  static Py_ssize_t slot_offset(PyTypeObject* type, const char* name) noexcept {
+    const Ref slot = Ref::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), name));
+    if (!slot) return -1;
+    if (!Py_IS_TYPE(slot.get(), &PyMemberDescr_Type)) {
+      PyErr_Format(PyExc_TypeError, "%s is not a slot", name);
+      return -1;
+    }
+    return reinterpret_cast<PyMemberDescrObject*>(slot.get())->d_member->offset;
+  }
+
+  // CPython gives a class another version with each change of it or of its bases.
+  bool is_as_learnt() noexcept {
+    for (const Attribute& attribute : attributes_) {
+      const Ref value =
+          Ref::steal(PyObject_GetAttr(reinterpret_cast<PyObject*>(type_), attribute.name));
+      PyErr_Clear();
+      if (value.get() != attribute.value) return false;
+    }
+    version_ = type_->tp_version_tag;
+    return true;
+  }
+
+  PyTypeObject* type_ = nullptr;
+  unsigned version_ = 0;  // the last that was found to be as it should; 0: none
+  Py_ssize_t closed_at_ = 0;
+  Py_ssize_t io_refs_at_ = 0;
+  std::vector<Attribute> attributes_;
+};
+
+KnownClass& known() noexcept {
+  static auto* const one = new KnownClass;
+  return *one;
+}
+
+PyObject* g_when_made = nullptr;          // to be called; nullptr when all is done
+PyObject* g_getdefaulttimeout = nullptr;  // of _socket
+
+PyObject* zero() noexcept {
+  static PyObject* const number = PyLong_FromLong(0);
+  return number;
+}
+
+// What socket(family, type, proto, fileno=fd) makes, with those of `listener`, but for
+// asking the kernel whether `fd` is a socket. Empty with an exception set.
+Ref make_socket(PyObject* listener, int fd) noexcept {
+  PyTypeObject* type = known().type();
+  static PyObject* const nothing = PyTuple_New(0);
+  Ref made = Ref::steal(nothing == nullptr ? nullptr : type->tp_new(type, nothing, nullptr));
+  if (!made) return {};
+  PyObject* socket = made.get();
+  const SocketFields& fields = socket_fields(listener);
+  if (PySys_Audit("socket.__new__", "Oiii", socket, fields.family, fields.type, fields.protocol) <
+      0) {
+    return {};
+  }
+  copy_socket(socket, listener);
+  socket_fields(socket).fd = fd;
+  socket_fields(socket).timeout_ns = -1;
+  socket_methods::forget(fd);
+  known().io_refs(socket) = Py_NewRef(zero());
+  known().closed(socket) = Py_NewRef(Py_False);
+  return made;
+}
+
+// (listener, fd, socket, getdefaulttimeout): the object for an accepted connection. The
+// names are those that the code in Python would use, for they may mean something else
+// by now. None: let that make it.
+PyObject* accepted_socket(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  if (count != 4) return refuse_arguments();
+  PyObject* listener = arguments[0];
+  if (!known().is(Py_TYPE(listener)) || !known().is(arguments[2]) ||
+      arguments[3] != g_getdefaulttimeout) {
+    Py_RETURN_NONE;
+  }
+  const Ref timeout = Ref::steal(PyObject_CallNoArgs(g_getdefaulttimeout));
+  if (!timeout) return nullptr;
+  int fd = -1;
+  if (timeout.get() != Py_None || !parse_int(arguments[1], &fd)) {
+    PyErr_Clear();
+    Py_RETURN_NONE;
+  }
+  return make_socket(listener, fd).release();
+}
+
+// False: let the code in Python close it.
+PyObject* close_socket(PyObject*, PyObject* socket) {
+  if (!known().is(Py_TYPE(socket)) || known().io_refs(socket) != zero()) Py_RETURN_FALSE;
+  Py_XSETREF(known().closed(socket), Py_NewRef(Py_True));
+  const Ref closed = Ref::steal(socket_methods::close(socket));
+  if (!closed) return nullptr;
+  Py_RETURN_TRUE;
+}
+
+PyObject* know_socket_class(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  if (count != 2 || !PyType_Check(arguments[0]) || !PyTuple_Check(arguments[1])) {
+    return refuse_arguments();
+  }
+  if (g_getdefaulttimeout == nullptr) {
+    const Ref module = Ref::steal(PyImport_ImportModule("_socket"));
+    g_getdefaulttimeout =
+        module ? PyObject_GetAttrString(module.get(), "getdefaulttimeout") : nullptr;
+  }
+  auto* type = reinterpret_cast<PyTypeObject*>(arguments[0]);
+  if (g_getdefaulttimeout == nullptr || !known().learn(type, arguments[1])) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* when_socket_made(PyObject*, PyObject* function) {
+  g_when_made = Py_NewRef(function);
+  Py_RETURN_NONE;
+}
+
+}  // namespace
+
+PyMethodDef socket_class_functions[] = {
+    {"_accepted_socket", as_method(accepted_socket), METH_FASTCALL, nullptr},
+    {"_close_socket", close_socket, METH_O, nullptr},
+    {"_know_socket_class", as_method(know_socket_class), METH_FASTCALL, nullptr},
+    {"_when_socket_made", when_socket_made, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
+
+bool socket_made(PyObject* socket) noexcept {
+  if (g_when_made == nullptr || Py_IS_TYPE(socket, socket_type())) [[likely]]
+    return true;
+  const Ref function = Ref::steal(std::exchange(g_when_made, nullptr));
+  const Ref done = Ref::steal(PyObject_CallNoArgs(function.get()));
+  return static_cast<bool>(done);
+}
+
+}  // namespace coev::python
