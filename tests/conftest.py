@@ -1,6 +1,7 @@
 """Fixtures for tests of the coev API; what they need of a Python of its own is in run_script."""
 
 import gc
+import os
 import signal
 import socket
 
@@ -56,3 +57,20 @@ def socket_pair():
     right.setblocking(False)
     with left, right:
         yield left, right
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """Certificates for localhost and for a client, where scripts find them."""
+    import trustme
+
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    server = authority.issue_cert("localhost")
+    server.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
+    client = authority.issue_cert("client@example.org")
+    client.private_key_and_cert_chain_pem.write_to_path(folder / "client.pem")
+    os.environ["COEV_TEST_CERTIFICATES"] = str(folder)
+    yield
+    del os.environ["COEV_TEST_CERTIFICATES"]

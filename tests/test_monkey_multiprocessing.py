@@ -1,5 +1,6 @@
 """multiprocessing: as natively, and only the coroutine waits."""
 
+import multiprocessing
 import subprocess
 import sys
 
@@ -38,7 +39,7 @@ def work(carried, lock):
         carried.put(("coev.monkey" in sys.modules, threading.get_ident() > 0))
 
 if __name__ == "__main__":
-    mp = multiprocessing.get_context("{method}")
+    mp = multiprocessing.get_context({method!r})
     carried, lock = mp.Queue(), mp.Lock()
     threads = []
     processes = [mp.Process(target=work, args=(carried, lock)) for _ in range(2)]
@@ -50,6 +51,12 @@ if __name__ == "__main__":
     with mp.Pool(2) as pool:
         print(pool.map(abs, [-1, -2, -3]))
     print([process.exitcode for process in processes])
+    with mp.Manager() as manager:
+        carried, lock = manager.Queue(), manager.Lock()
+        process = mp.Process(target=work, args=(carried, lock))
+        process.start()
+        print(carried.get())
+        process.join()
 """
 
 
@@ -161,7 +168,7 @@ print(held.acquire())
     )
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("method", [None, "spawn", "forkserver"])
 @pytest.mark.parametrize(("importing", "patched"), [("import coev.monkey", True), ("", False)])
 def test_fresh_process_is_patched_if_its_main_module_says_so(tmp_path, method, importing, patched):
     program = tmp_path / "program.py"
@@ -178,7 +185,9 @@ def test_fresh_process_is_patched_if_its_main_module_says_so(tmp_path, method, i
         check=False,
     )
     assert done.returncode == 0 and not done.stderr, describe(done)
-    assert done.stdout == f"[({patched}, True), ({patched}, True)]\n[1, 2, 3]\n[0, 0]\n"
+    forked = method is None and multiprocessing.get_start_method() == "fork"
+    child = (patched or forked, True)
+    assert done.stdout == f"{[child, child]}\n[1, 2, 3]\n[0, 0]\n{child}\n"
 
 
 def test_daemonic_process_ends_with_the_program():

@@ -1,6 +1,7 @@
 """Scenarios: os.read, os.write and files on pipes, FIFOs and terminals."""
 
 import errno
+import functools
 import io
 import os
 import pty
@@ -159,8 +160,10 @@ def one_line_each_for_many_readers(say):
     with os.fdopen(reader, "rb") as file:
         threads = [_start(lambda: lines.append(file.readline())) for _ in range(20)]
         for number in range(20):
-            time.sleep(0.001)
+            # One at a time: natively what is read in advance may be lost to who waits.
             os.write(writer, b"%d\n" % number)
+            while len(lines) <= number:
+                time.sleep(0.001)
         for thread in threads:
             thread.join()
         os.close(writer)
@@ -198,6 +201,31 @@ def a_reader_does_not_hold_up_the_writer_of_a_pair(say):
     say(right.recv(100))
     right.sendall(b"answer\n")
     thread.join()
+
+
+def a_pair_of_pipes_and_a_file_for_both_are_shared(say):
+    there, back = os.pipe(), os.pipe()
+    pair = io.BufferedRWPair(io.FileIO(back[0], "rb"), io.FileIO(there[1], "wb"))
+    threads = [_start(lambda: say(len(pair.read(100_000))))]
+    time.sleep(0.02)
+    threads.append(_start(lambda: (pair.write(b"x" * 200_000), pair.flush())))
+    time.sleep(0.02)
+    say(_drain(there[0], 200_000))
+    _later(os.write, back[1], b"y" * 50_000, seconds=0.02)
+    _later(os.write, back[1], b"z" * 50_000, seconds=0.05)
+    for thread in reversed(threads):
+        thread.join()
+    with tempfile.TemporaryFile() as file:
+
+        def add(number):
+            for _ in range(50):
+                file.write(b"%d\n" % number)
+
+        threads = [_start(add, number) for number in range(5)]
+        for thread in threads:
+            thread.join()
+        file.seek(0)
+        say(type(file.raw).__name__, sorted(file).count(b"3\n"), file.tell())
 
 
 def whoever_reenters_a_buffered_object_is_told(say):
@@ -378,6 +406,20 @@ def splice(say):
     say(os.splice(reader, left.fileno(), 100))
     say(error_of(os.splice, left.fileno(), right.fileno(), 10), error_of(os.splice, 1))
     say(error_of(os.splice, reader, left.fileno(), -1))
+
+
+def copy_file_range(say):
+    reader, writer = os.pipe()
+    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as target:
+        source.write(b"0123456789")
+        source.flush()
+        copy = functools.partial(os.copy_file_range, source.fileno(), target.fileno())
+        say(copy(4, 0), copy(100, 8, 4), copy(10, 10), target.read())
+        say(
+            error_of(copy, -1), error_of(copy), error_of(os.copy_file_range, source.fileno(), -1, 1)
+        )
+        say(error_of(os.copy_file_range, reader, target.fileno(), 1))
+        say(error_of(os.copy_file_range, source.fileno(), writer, 1))
 
 
 def signal_handlers_run_while_a_call_waits(say):

@@ -1,16 +1,20 @@
-"""Scenarios: threading.Thread, _thread, executors and time.sleep()."""
+"""Scenarios: threading.Thread, _thread, executors, time.sleep(), sched and imports."""
 
 import _thread
 import concurrent.futures
 import contextlib
 import gc
+import importlib
 import io
 import os
+import sched
 import signal
 import sys
+import tempfile
 import threading
 import time
 import weakref
+from pathlib import Path
 
 
 def _run(function, *args):
@@ -694,3 +698,91 @@ def executors_nest(say):
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         say(list(pool.map(outer, range(4))))
+
+
+# --- sched and imports ------------------------------------------------------------------
+
+
+def schedulers_run_events_in_order(say):
+    done = []
+    scheduler = sched.scheduler(time.monotonic)
+    began = time.monotonic()
+    scheduler.enterabs(began + 0.04, 1, done.append, ("third",))
+    scheduler.enterabs(began + 0.03, 2, done.append, ("second",))
+    scheduler.enterabs(began + 0.03, 1, done.append, ("more urgent",))
+    cancelled = scheduler.enter(10, 1, done.append, ("never",))
+    scheduler.enter(0, 1, scheduler.enterabs, (began + 0.02, 1, done.append, ("first",)))
+    thread = threading.Thread(target=scheduler.run)
+    thread.start()
+    scheduler.cancel(cancelled)
+    thread.join()
+    say(done, scheduler.empty())
+    scheduler.enterabs(began + 0.05, 1, lambda: 1 / 0)
+    scheduler.enterabs(began + 0.06, 1, done.append, ("after an error",))
+    say(error_of(scheduler.run), len(scheduler.queue))
+    say(scheduler.run(), done[-1], scheduler.run(blocking=False))
+
+
+@contextlib.contextmanager
+def _modules(**sources):
+    """Make modules of *sources* that can be imported, and forget them at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, source in sources.items():
+            Path(folder, name + ".py").write_text(source)
+        sys.path.insert(0, folder)
+        importlib.invalidate_caches()
+        try:
+            yield
+        finally:
+            sys.path.remove(folder)
+            for name in sources:
+                sys.modules.pop(name, None)
+
+
+def _import_in_threads(*names):
+    results = [None] * len(names)
+
+    def load(number):
+        try:
+            results[number] = importlib.import_module(names[number]).value
+        except Exception as error:
+            results[number] = f"{type(error).__name__}: {error}"
+
+    threads = [threading.Thread(target=load, args=(n,)) for n in range(len(names))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def a_module_is_imported_by_one_thread_and_the_others_wait(say):
+    slow = "import time\ntime.sleep(0.05)\nvalue = object()\n"
+    with _modules(slow_module=slow, other_module="value = 'not held up'"):
+        *same, other = _import_in_threads(*["slow_module"] * 5, "other_module")
+        say(len(set(map(id, same))), other)
+    with _modules(failing_module="import time\ntime.sleep(0.02)\n1 / 0"):
+        say(_import_in_threads(*["failing_module"] * 3))
+
+
+def modules_that_import_each_other_do_not_lock_up_two_threads(say):
+    sources = {
+        name: f"import time\nvalue = {name!r}\ntime.sleep(0.03)\nimport {other}\n"
+        for name, other in [("module_one", "module_two"), ("module_two", "module_one")]
+    }
+    with _modules(**sources):
+        say(_import_in_threads("module_one", "module_two"))
+
+
+def a_module_that_starts_a_thread_which_imports_another_waits_for_it(say):
+    inner = "import time\ntime.sleep(0.02)\nvalue = 5"
+    outer = """
+import importlib, threading
+found = []
+thread = threading.Thread(target=lambda: found.append(importlib.import_module("inner_one").value))
+thread.start()
+thread.join()
+value = found
+"""
+    with _modules(outer_one=outer, inner_one=inner):
+        say(_import_in_threads("outer_one", "outer_one"))
