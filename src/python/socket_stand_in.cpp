@@ -1,6 +1,5 @@
 #include "python/socket_stand_in.h"
 
-#include <cstring>
 #include <vector>
 
 #include "python/ref.h"
@@ -24,6 +23,30 @@ PyObject*& reference_to_socket(PyObject* ssl) noexcept {
 std::vector<Own>& idle() noexcept {
   static auto* const all = new std::vector<Own>;
   return *all;
+}
+
+// The references of those that calls use, and what each took the place of: more than
+// one if a callback waits, and then perhaps one for another. Not on the stacks of the
+// calls, which a child of a fork does not have.
+struct InPlace {
+  PyObject* ours;
+  PyObject* replaced;
+};
+std::vector<InPlace>& in_place() noexcept {
+  static auto* const all = new std::vector<InPlace>;
+  return *all;
+}
+
+void put_away(PyObject* ours) noexcept {
+  std::erase_if(in_place(), [&](const InPlace& one) { return one.ours == ours; });
+}
+
+// The user's reference, if `reference` is one of ours.
+PyObject* users_reference(PyObject* reference) noexcept {
+  for (auto one = in_place().rbegin(); one != in_place().rend(); ++one) {
+    if (one->ours == reference) reference = one->replaced;
+  }
+  return reference;
 }
 
 // Sockets of C have no weak references, a subclass in Python does. Borrowed.
@@ -78,7 +101,8 @@ bool is_as_known(PyObject* ssl) noexcept {
 
 PyObject* socket_of(PyObject* ssl) noexcept {
   if (!is_as_known(ssl) || reference_to_socket(ssl) == nullptr) return nullptr;
-  PyObject* socket = reinterpret_cast<PyWeakReference*>(reference_to_socket(ssl))->wr_object;
+  PyObject* const reference = users_reference(reference_to_socket(ssl));
+  PyObject* socket = reinterpret_cast<PyWeakReference*>(reference)->wr_object;
   return socket == Py_None ? nullptr : socket;
 }
 
@@ -94,11 +118,13 @@ SocketStandIn::SocketStandIn(PyObject* ssl, PyObject* socket, std::int64_t timeo
   socket_fields(own_.object).timeout_ns = timeout_ns;
   users_ = reference_to_socket(ssl);
   reference_to_socket(ssl) = own_.reference;
+  in_place().push_back({own_.reference, users_});
   in_place_ = true;
 }
 
 SocketStandIn::~SocketStandIn() {
   if (!in_place_) return;
+  put_away(own_.reference);
   reference_to_socket(ssl_) = users_;
   socket_fields(own_.object).fd = -1;
   idle().push_back(own_);

@@ -12,8 +12,8 @@
 
 namespace coev::python {
 
-// The socket object of `ssl`, an _ssl._SSLSocket; borrowed. nullptr if it has none,
-// over a MemoryBIO, or none any more.
+// The user's socket object of `ssl`, an _ssl._SSLSocket, also while another stands in
+// for it; borrowed. nullptr if it has none, over a MemoryBIO, or none any more.
 [[nodiscard]] PyObject* socket_of(PyObject* ssl) noexcept;
 
 class SocketStandIn {
