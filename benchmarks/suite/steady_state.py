@@ -5,31 +5,34 @@ from __future__ import annotations
 from harness import strace
 from harness.benchmark import Bar, Benchmark, Metrics, Variant
 from harness.command import COEV, GEVENT, command_of
+from harness.native import compiled
 from harness.settings import Settings, measured_core
 
 _SCRIPT = "workers/steady_state.py"
 _MEMORY_CALLS = ("mmap", "munmap", "mremap", "brk", "madvise")
 _MARK = "getsid"
+_DOMAINS = ("c", "raw", "mem", "obj")  # malloc, and the allocators of CPython
 
 
 def _steady_state(cycles: int, *, only_when_full: bool) -> Benchmark:
     def trial(variant: Variant, settings: Settings) -> Metrics:
         command = command_of(variant, settings, settings.scaled(cycles))
+        counted = ["env", "LD_PRELOAD=" + compiled("workers/heap_count.c"), *command]
         calls, metrics = strace.calls_between_marks(
-            command, _MEMORY_CALLS, _MARK, core=measured_core()
+            counted, _MEMORY_CALLS, _MARK, core=measured_core()
         )
         return {"calls": sum(calls.values()), **metrics}
 
-    # Some blocks of CPython's come and go; one for every thousandth cycle is a leak.
-    limits = {"calls": 0, "mapped": 0, "blocks": cycles / 1000}
+    blocks = {f"{domain}_blocks": "live" for domain in _DOMAINS}
+    allocations = {f"{domain}_each": "1" for domain in _DOMAINS}
     return Benchmark(
         name=f"steady-state-{cycles}",
         summary=f"growth over {cycles:,} cycles of spawn, lock, local, sleep, receive and send",
         units={
             "calls": "mmap, brk, ...",
-            "blocks": "CPython's",
-            "in_use": "malloc's B",
-            "mapped": "malloc's B",
+            **blocks,
+            "c_bytes": "B",
+            **allocations,
             "resident": "KiB",
         },
         variants=(
@@ -40,11 +43,11 @@ def _steady_state(cycles: int, *, only_when_full: bool) -> Benchmark:
         ),
         trial=trial,
         bars=tuple(
-            Bar(metric, subject, limit)
+            Bar(metric, subject, 0)
             for subject in ("coev threads", "coev.spawn")
-            for metric, limit in limits.items()
+            for metric in ("calls", *blocks, "c_bytes")
         ),
-        programs=("strace",),
+        programs=("strace", "cc"),
         only_when_full=only_when_full,
     )
 

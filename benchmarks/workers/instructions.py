@@ -116,6 +116,17 @@ def echo(count: int) -> None:
     other.join()
 
 
+def accept(count: int) -> None:
+    """Connect, accept, and close both ends."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        for _ in range(count):
+            client = socket.socket()
+            client.connect(address)
+            listener.accept()[0].close()
+            client.close()
+
+
 def timer(count: int) -> None:
     """Sleep until the clock has moved on."""
     sleep = time.sleep
@@ -149,6 +160,7 @@ KINDS: dict[str, Work] = {
     "hand-over": hand_over,
     "ready": ready,
     "echo": echo,
+    "accept": accept,
     "timer": timer,
     "queue": queues,
 }

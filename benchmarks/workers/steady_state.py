@@ -1,8 +1,8 @@
 """Cycles of spawn, lock, local, sleep, receive and send, and what the heap gained.
 
 One cycle: main holds a lock and starts a thread or coroutine, which waits for the
-lock, keeps a value of its own, sleeps, waits for a byte, sends it back and ends. The two calls of ``getsid`` mark the
-measured phase for whoever traces the system calls.
+lock, keeps a value of its own, sleeps, waits for a byte, sends it back and ends. The
+two calls of ``getsid`` mark the measured phase for whoever traces the system calls.
 
 Usage: steady_state.py threads|coev|gevent CYCLES
 """
@@ -23,31 +23,31 @@ from resident import status_kib
 from rounds import report
 
 
-class Mallinfo2(ctypes.Structure):
-    """glibc's count of its heap, ``struct mallinfo2``."""
+class Heap:
+    """The counters of ``heap_count.c``, which must have been preloaded."""
 
-    _fields_ = [
-        ("arena", ctypes.c_size_t),  # in the main heap
-        ("_free_counts", ctypes.c_size_t * 3),
-        ("hblkhd", ctypes.c_size_t),  # in mappings of their own
-        ("_free_sizes", ctypes.c_size_t * 2),
-        ("uordblks", ctypes.c_size_t),  # in use, of the main heap
-        ("_rest", ctypes.c_size_t * 2),
-    ]
+    _DOMAINS = ("raw", "mem", "obj", "c")  # of CPython's allocators, and of malloc
+    _ALLOCATIONS, _BLOCKS, _BYTES = range(3)
 
+    def __init__(self) -> None:
+        library = ctypes.CDLL(None)
+        self._keep, self._change = library.keep_heap, library.heap_change
+        self._change.restype = ctypes.c_long
+        library.count_python()
 
-def heap_reader() -> Callable[[], tuple[int, int, int, int]]:
-    """A function that reads: blocks of CPython's, bytes of malloc's, and KiB."""
-    mallinfo2 = ctypes.CDLL(None).mallinfo2
-    mallinfo2.restype = Mallinfo2
-
-    def read() -> tuple[int, int, int, int]:
+    def keep(self, moment: int) -> None:
+        """Keep the counters as moment 0 or 1."""
         gc.collect()
-        info = mallinfo2()
-        in_use, mapped = info.uordblks + info.hblkhd, info.arena + info.hblkhd
-        return sys.getallocatedblocks(), in_use, mapped, status_kib("VmRSS")
+        self._keep(moment)
 
-    return read
+    def changes(self, cycles: int) -> dict[str, float]:
+        """What grew between the moments, and allocations of each cycle."""
+        results: dict[str, float] = {}
+        for number, domain in enumerate(self._DOMAINS):
+            results[f"{domain}_blocks"] = self._change(number, self._BLOCKS)
+            results[f"{domain}_each"] = self._change(number, self._ALLOCATIONS) / cycles
+        results["c_bytes"] = self._change(len(self._DOMAINS) - 1, self._BYTES)
+        return results
 
 
 def cycles_of(kind: str) -> Callable[[int], None]:
@@ -77,16 +77,17 @@ def cycles_of(kind: str) -> Callable[[int], None]:
 
 def main(kind: str, count: int) -> None:
     """Warm up, mark, run, mark, compare."""
-    run, read = cycles_of(kind), heap_reader()
+    heap, run = Heap(), cycles_of(kind)
     for _ in range(3):
         run(count // 10)
-        before = read()
+        heap.keep(0)
+    resident = status_kib("VmRSS")
+    heap.keep(0)
     os.getsid(0)
     run(count)
     os.getsid(0)
-    after = read()
-    blocks, in_use, mapped, resident = (b - a for a, b in zip(before, after))
-    report(blocks=blocks, in_use=in_use, mapped=mapped, resident=resident)
+    heap.keep(1)
+    report(**heap.changes(count), resident=status_kib("VmRSS") - resident)
 
 
 if __name__ == "__main__":
