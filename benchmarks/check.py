@@ -30,6 +30,7 @@ _KINDS = (
     "hand-over",
     "ready",
     "echo",
+    "accept",
     "timer",
     "queue",
 )
