@@ -297,6 +297,43 @@ def trace_and_profile_hooks_reach_new_threads(say):
     say(calls)
 
 
+def trace_and_profile_hooks_reach_running_threads(say):
+    def hooked_work(number):
+        return number
+
+    def work(number):
+        up.wait()
+        go.wait()
+        hooked_work(number)
+
+    def hook(frame, event, argument):
+        if frame.f_code.co_name == "hooked_work" and event != "line":
+            calls.add((frame.f_locals["number"], event))
+        return hook
+
+    calls, go, up = set(), threading.Event(), threading.Barrier(4)
+    for kind in ("trace", "profile"):
+        set_in_all = getattr(threading, f"set{kind}_all_threads", None)
+        if set_in_all is None:  # it came with 3.12
+            say("no such function")
+            continue
+        calls.clear()
+        go.clear()
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        up.wait()
+        set_in_all(hook)
+        try:
+            go.set()
+            for thread in threads:
+                thread.join()
+        finally:
+            set_in_all(None)
+        _run(hooked_work, "never")
+        say(kind, sorted(calls), getattr(sys, f"get{kind}")())
+
+
 def timer_fires_and_can_be_cancelled(say):
     fired = []
     timer = threading.Timer(0.02, fired.append, args=("fired",))
