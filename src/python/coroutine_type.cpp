@@ -151,12 +151,12 @@ PyObject* method_withdraw(PyObject* object, PyObject* exception) {
   return PyBool_FromLong(withdraw(cast(object), exception));
 }
 
-struct ThrowMessage : Message {
+struct InterruptMessage : Message {
   CoroutineObject* target;  // owned
 };
 
-void deliver_throw(Message& message) noexcept {
-  auto& self = static_cast<ThrowMessage&>(message);
+void deliver_interrupt(Message& message) noexcept {
+  auto& self = static_cast<InterruptMessage&>(message);
   if (self.target->slot != nullptr) Scheduler::get().interrupt(*self.target->slot);
   Py_DECREF(self.target);
   delete &self;
@@ -546,17 +546,22 @@ bool throw_into(CoroutineObject* target, PyObject* exception) noexcept {
   if (target->slot == nullptr) return true;
   if (target->pending == nullptr) target->pending = PyList_New(0);
   if (target->pending == nullptr || PyList_Append(target->pending, exception) < 0) return false;
+  return interrupt(target);
+}
+
+bool interrupt(CoroutineObject* target) noexcept {
+  if (target->slot == nullptr) return true;
   Scheduler& home = *target->slot->scheduler;
   if (&home == Scheduler::find()) {
     home.interrupt(*target->slot);
     return true;
   }
-  auto* message = new (std::nothrow) ThrowMessage;
+  auto* message = new (std::nothrow) InterruptMessage;
   if (message == nullptr) {
     PyErr_NoMemory();
     return false;
   }
-  message->run = deliver_throw;
+  message->run = deliver_interrupt;
   message->target = target;
   Py_INCREF(target);
   home.post(*message);

@@ -58,6 +58,11 @@ extern PyObject* coroutine_exit;  // the exception kill() throws, a SystemExit
 // next. THREAD: any with the GIL. SWITCHES: never.
 [[nodiscard]] bool throw_into(CoroutineObject* target, PyObject* exception) noexcept;
 
+// Ends the wait of `target`, or its next one, so that it deals with what was thrown
+// into it, and waits again if there is nothing. THREAD: any with the GIL.
+// SWITCHES: never.
+[[nodiscard]] bool interrupt(CoroutineObject* target) noexcept;
+
 // Takes back an exception thrown into `target` that was not raised yet. Whether
 // there was one.
 bool withdraw(CoroutineObject* target, PyObject* exception) noexcept;

@@ -336,9 +336,9 @@ Status wait_for_next(std::uint64_t seen) noexcept {
 int reserved() noexcept { return g_reserved; }
 
 bool run_pending() noexcept {
-  if (!thread_state::on_main_os_thread()) return true;
+  // On any thread: newer versions also raise there what another thread has set.
   if (PyErr_CheckSignals() != 0) return false;
-  if (!on_main_coroutine() || run_due()) return true;
+  if (!thread_state::on_main_os_thread() || !on_main_coroutine() || run_due()) return true;
   if (anything_due()) thread_state::call_on_main(run_due_between_instructions);
   return false;
 }

@@ -20,8 +20,8 @@ namespace {
 
 struct Originals {
   Original start_new_thread, start_new, start_joinable_thread, get_ident, get_native_id, stack_size,
-      count, make_thread_handle, get_main_thread_ident, handle_join, shutdown, set_name, sleep,
-      pthread_kill, pthread_getcpuclockid;
+      count, make_thread_handle, get_main_thread_ident, handle_join, shutdown, set_name, get_name,
+      sleep, pthread_kill, pthread_getcpuclockid;
 };
 Originals g_original;
 
@@ -317,12 +317,38 @@ bool adopt_stack_size(PyObject* module) noexcept {
   return static_cast<bool>(Ref::steal(replaced_stack_size(module, &argument, 1, nullptr)));
 }
 
-// The name is the OS thread's, which all coroutines share.
+// The name is the OS thread's, which all coroutines share: one of them keeps its
+// name to itself, where coev shows it too.
 PyObject* replaced_set_name(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                             PyObject* keywords) {
   Scheduler* scheduler = Scheduler::find();
-  if (scheduler != nullptr && &scheduler->current() != &scheduler->main()) Py_RETURN_NONE;
-  return g_original.set_name(self, arguments, count, keywords);
+  if (scheduler == nullptr || &scheduler->current() == &scheduler->main() || count != 1 ||
+      !PyUnicode_Check(arguments[0])) {
+    return g_original.set_name(self, arguments, count, keywords);
+  }
+  CoroutineObject* coroutine = current_object();
+  if (coroutine == nullptr) return nullptr;
+  Py_XSETREF(coroutine->name, Py_NewRef(arguments[0]));
+  Py_RETURN_NONE;
+}
+
+// How much of a name is kept is for the originals to say, which only know the OS
+// thread's: that one has it for a moment.
+PyObject* replaced_get_name(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
+  Ref thread_name = Ref::steal(g_original.get_name(self));
+  Scheduler* scheduler = Scheduler::find();
+  if (!thread_name || scheduler == nullptr || &scheduler->current() == &scheduler->main()) {
+    return thread_name.release();
+  }
+  CoroutineObject* coroutine = current_object();
+  if (coroutine == nullptr) return nullptr;
+  if (coroutine->name == nullptr) return thread_name.release();
+  const Ref set = Ref::steal(g_original.set_name(self, &coroutine->name, 1));
+  if (!set) return nullptr;
+  Ref name = Ref::steal(g_original.get_name(self));
+  PyObject* previous = thread_name.get();
+  const Ref restored = Ref::steal(g_original.set_name(self, &previous, 1));
+  return name && restored ? name.release() : nullptr;
 }
 
 // --- time and idents --------------------------------------------------------------------
@@ -345,19 +371,14 @@ PyObject* replaced_sleep(PyObject* self, PyObject* const* arguments, Py_ssize_t 
   return raise(status);
 }
 
-bool runs_coroutine(Scheduler& scheduler, unsigned long ident) noexcept {
-  for (Coroutine* slot = scheduler.all_slots(); slot != nullptr; slot = slot->all_next) {
-    auto* object = static_cast<CoroutineObject*>(slot->owner);
-    if (object != nullptr && object->ident == ident) return true;
-  }
-  return false;
-}
-
-// The OS thread that a coroutine runs on; 0 if it has ended.
-pthread_t os_thread_of(unsigned long ident) noexcept {
-  pthread_t found = 0;
+// The coroutine with this ident; nullptr if it has ended. Borrowed.
+CoroutineObject* coroutine_of(unsigned long ident) noexcept {
+  CoroutineObject* found = nullptr;
   for_each_scheduler([&](Scheduler& scheduler) {
-    if (found == 0 && runs_coroutine(scheduler, ident)) found = scheduler.os_thread();
+    for (Coroutine* slot = scheduler.all_slots(); slot != nullptr; slot = slot->all_next) {
+      auto* object = static_cast<CoroutineObject*>(slot->owner);
+      if (object != nullptr && object->ident == ident) found = object;
+    }
   });
   return found;
 }
@@ -372,15 +393,28 @@ PyObject* with_os_thread(PyObject* self, PyObject* const* arguments, Py_ssize_t 
   if (count == 0 || !is_coroutine_ident(ident)) {
     return (g_original.*original)(self, arguments, count, keywords);
   }
-  const pthread_t thread = os_thread_of(ident);
-  if (thread == 0) {
+  const CoroutineObject* target = coroutine_of(ident);
+  if (target == nullptr || target->slot == nullptr) {
     errno = ESRCH;
     return PyErr_SetFromErrno(PyExc_OSError);
   }
+  const pthread_t thread = target->slot->scheduler->os_thread();
   const Ref boxed = Ref::steal(PyLong_FromUnsignedLong(static_cast<unsigned long>(thread)));
   if (!boxed) return nullptr;
   PyObject* replaced[] = {boxed.get(), count > 1 ? arguments[1] : nullptr};
   return (g_original.*original)(self, replaced, count, keywords);
+}
+
+// A signal ends what its thread waits for, which then looks for exceptions, and
+// waits again: also where the thread is a coroutine.
+PyObject* replaced_pthread_kill(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                                PyObject* keywords) {
+  Ref result =
+      Ref::steal(with_os_thread<&Originals::pthread_kill>(self, arguments, count, keywords));
+  if (!result) return nullptr;
+  CoroutineObject* target = coroutine_of(PyLong_AsUnsignedLong(arguments[0]));
+  if (target != nullptr && !interrupt(target)) return nullptr;
+  return result.release();
 }
 
 }  // namespace
@@ -420,9 +454,9 @@ bool install() noexcept {
          retarget<replaced_stack_size>(thread.get(), "stack_size", &o.stack_size) &&
          adopt_stack_size(thread.get()) && retarget_native_handle(thread.get()) &&
          retarget<replaced_set_name>(thread.get(), "set_name", &o.set_name) &&
+         retarget<replaced_get_name>(thread.get(), "_get_name", &o.get_name) &&
          retarget<replaced_sleep>(time.get(), "sleep", &o.sleep) &&
-         retarget<with_os_thread<&Originals::pthread_kill>>(signal.get(), "pthread_kill",
-                                                            &o.pthread_kill) &&
+         retarget<replaced_pthread_kill>(signal.get(), "pthread_kill", &o.pthread_kill) &&
          retarget<with_os_thread<&Originals::pthread_getcpuclockid>>(
              time.get(), "pthread_getcpuclockid", &o.pthread_getcpuclockid);
 }
