@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <string_view>
+#include <utility>
 
 #include "core/readiness.h"
 #include "core/scheduler.h"
@@ -211,22 +212,23 @@ class Operation {
   bool has_begun_ = false;
 };
 
-// Before the first handshake ssl.SSLSocket is sure to be there, and not used yet.
-void rewrite_class_once() noexcept {
-  static bool done = false;
-  if (done) return;
-  done = true;
-  const Ref module = Ref::steal(PyImport_ImportModule("coev._ssl_class"));
-  const Ref rewritten =
-      Ref::steal(module ? PyObject_CallMethod(module.get(), "patch", nullptr) : nullptr);
-  if (!rewritten) PyErr_WriteUnraisable(nullptr);  // everything works without it
+// Calls `_ssl_class.patch()`: before the first handshake ssl.SSLSocket is sure to be
+// there, and not used yet.
+PyObject* g_rewrite_class = nullptr;  // nullptr when it is done
+
+void rewrite_class() noexcept {
+  if (g_rewrite_class == nullptr) [[likely]]
+    return;
+  const Ref function = Ref::steal(std::exchange(g_rewrite_class, nullptr));
+  const Ref done = Ref::steal(PyObject_CallNoArgs(function.get()));
+  if (!done) PyErr_WriteUnraisable(function.get());  // everything works without it
 }
 
 PyObject* replaced_do_handshake(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                                 PyObject*) {
   const Ref socket = blocking_socket(self);
   if (!socket) return call_original(g_original.do_handshake, self, arguments, count);
-  rewrite_class_once();
+  rewrite_class();
   Operation handshake(g_original.do_handshake, self, socket.get(), arguments, count);
   handshake.connection().drained = false;
   return handshake.run();
@@ -436,6 +438,12 @@ bool install_into(PyObject* module) noexcept {
 
 }  // namespace
 
-bool install() noexcept { return when_loaded("_ssl", install_into); }
+bool install() noexcept {
+  if (g_rewrite_class != nullptr || g_original.read) return true;
+  // Now, for by the first handshake a server may have given up the right to read it.
+  const Ref module = Ref::steal(PyImport_ImportModule("coev._ssl_class"));
+  g_rewrite_class = module ? PyObject_GetAttrString(module.get(), "patch") : nullptr;
+  return g_rewrite_class != nullptr && when_loaded("_ssl", install_into);
+}
 
 }  // namespace coev::python::ssl_methods
