@@ -2,7 +2,7 @@
 
 import pytest
 
-BLOCKS = "import ctypes, time; time.sleep(0.1); ctypes.CDLL(None).usleep(150_000);"
+BLOCKS = "import ctypes, time; time.sleep(0.5); ctypes.CDLL(None).usleep(150_000);"
 
 
 def test_it_finds_a_program_that_blocks_its_os_thread(runner):

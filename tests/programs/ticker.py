@@ -3,10 +3,11 @@
 Import it after ``coev.monkey``. What counts is the time that the OS thread slept between
 two ticks: not when it computed, not when it stood in the kernel's run queue behind other
 processes, and not when the machine itself stood behind others of its host, for none of
-that says that the program blocked anyone. Nor do two ticks count between which it read
-from a disk (as imports do), or started a process: vfork() stops its caller, who has the
-GIL also natively, until the child has had a processor. So a busy machine changes nothing.
-The figures stand in a file that outlives even a killed process.
+that says that the program blocked anyone. Nor does it count what follows closely on
+reading from a disk (as imports do, and the kernel reads in advance), or on the start of a
+process: vfork() stops its caller, who has the GIL also natively, until the child has had a
+processor. So a busy machine changes nothing. The figures stand in a file that outlives
+even a killed process.
 """
 
 import atexit
@@ -21,6 +22,7 @@ import time
 import coev
 
 INTERVAL = 0.01
+EXCUSED_NS = 250_000_000  # how long a disk may take for what was asked of it
 TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")  # the kernel's unit in /proc/stat
 FIGURES = struct.Struct("qq")  # ticks, nanoseconds slept between two of them at the most
 
@@ -52,12 +54,15 @@ def _tick():
 
 
 def _note(tick=0):
-    global _last, _last_excuses
-    now, excuses = _slept(), _excuses()
-    if excuses == _last_excuses:
-        ticks, longest = FIGURES.unpack_from(_file)
-        FIGURES.pack_into(_file, 0, ticks + tick, max(longest, now - _last))
-    _last, _last_excuses = now, excuses
+    global _last, _last_excuses, _last_time, _counts_from
+    now, excuses, moment = _slept(), _excuses(), time.monotonic_ns()
+    if excuses != _last_excuses:
+        _counts_from = moment + EXCUSED_NS
+    ticks, longest = FIGURES.unpack_from(_file)
+    if _last_time >= _counts_from:
+        longest = max(longest, now - _last)
+    FIGURES.pack_into(_file, 0, ticks + tick, longest)
+    _last, _last_excuses, _last_time = now, excuses, moment
 
 
 def read(path):
@@ -67,7 +72,7 @@ def read(path):
 
 def _start(folder):
     """Tick from now on to the end of the process."""
-    global _file, _schedstat, _stat, _started, _last, _last_excuses
+    global _file, _schedstat, _stat, _started, _last, _last_excuses, _last_time, _counts_from
     path = os.path.join(folder, str(os.getpid()))
     _schedstat = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY)
     _stat = os.open("/proc/stat", os.O_RDONLY)
@@ -76,7 +81,7 @@ def _start(folder):
         _file = mmap.mmap(file.fileno(), FIGURES.size)
     _started = 0
     sys.addaudithook(_count_processes)
-    _last, _last_excuses = _slept(), _excuses()
+    _last, _last_excuses, _last_time, _counts_from = _slept(), 0, time.monotonic_ns(), 0
     atexit.register(_note)
     coev.spawn(_tick)
 
