@@ -15,9 +15,10 @@ from types import FunctionType, SimpleNamespace
 
 from . import _coev
 from ._rewriting import rewrite as _rewrite
+from ._thread_class import HandleThread, LockThread
 
 if hasattr(threading, "_maintain_shutdown_locks"):
-    from threading import _shutdown_locks, _shutdown_locks_lock
+    from threading import _shutdown_locks
 
 #: Functions with the code they had, for what ours does not deal with.
 _coev_originals = SimpleNamespace()
@@ -96,12 +97,7 @@ class _EventCondition:
 
 
 def _make_invoke_excepthook():
-    # What it makes depends on these two only: nearly always the last one serves again.
-    this = _make_invoke_excepthook
-    if this.made_for != (excepthook, _sys.excepthook):
-        this.made = _coev_originals._make_invoke_excepthook()
-        this.made_for = excepthook, _sys.excepthook
-    return this.made
+    return _coev._thread_hook(excepthook, _sys.excepthook)
 
 
 def _maintain_shutdown_locks():
@@ -112,25 +108,49 @@ def _maintain_shutdown_locks():
         this.limit = 2 * len(_shutdown_locks) + 64
 
 
-class Thread:
-    """A Thread that takes its own lock from those to wait for at exit, up to 3.12."""
-
-    def _stop(self):
-        lock = self._tstate_lock
-        if lock is not None:
-            assert not lock.locked()
-        self._is_stopped = True
-        self._tstate_lock = None
-        if not self.daemon:
-            with _shutdown_locks_lock:
-                _shutdown_locks.discard(lock)
-                _maintain_shutdown_locks()
-
-
 def _copy(function):
     copy = FunctionType(function.__code__, function.__globals__, argdefs=function.__defaults__)
     setattr(_coev_originals, function.__name__, copy)
     return copy
+
+
+def _is_own(function):
+    """Whether *function* is threading's, and nobody's wrapper of it."""
+    return getattr(function, "__globals__", None) is vars(threading) and not function.__closure__
+
+
+def _rewrite_thread(thread, replacement):
+    """Rewrite ``Thread``, unless it is another one than ours is made after."""
+    methods = "_delete", "_set_ident", "_set_native_id"
+    if replacement is LockThread:
+        methods += "_set_tstate_lock", "_stop", "_wait_for_tstate_lock"
+    rewritten = "__init__", "start", "join", "_bootstrap_inner"
+    if (
+        thread.__init__.__kwdefaults__ != replacement.__init__.__kwdefaults__
+        or not all(_is_own(getattr(thread, name)) for name in methods + rewritten)
+        or not _is_own(thread.daemon.fget)
+    ):
+        return
+    _coev._thread_adopt(threading, (*methods, "daemon"), ("is_set", "set", "wait"))
+    for name in rewritten:
+        function = getattr(thread, name)
+        original = _copy(function).__code__
+        _rewrite(function, getattr(replacement, name))
+        if name == "_bootstrap_inner":
+            function.__code__ = _aligned(function.__code__, original)
+
+
+def _aligned(code, original):
+    """*code*, with the call of ``run()`` in the line where *original* has it.
+
+    That line is in every traceback, and debuggers look for it.
+    """
+    line, ours = (  # in both it is the fourth from the end
+        sorted({line for _, _, line in each.co_lines() if line})[-4] for each in (original, code)
+    )
+    return code.replace(
+        co_filename=original.co_filename, co_firstlineno=code.co_firstlineno + line - ours
+    )
 
 
 def patch():
@@ -152,12 +172,14 @@ def patch():
         _copy(function)
         _rewrite(function, replacement)
 
-    make_hook = threading._make_invoke_excepthook
-    _copy(make_hook)
-    make_hook.made_for = None
-    _rewrite(make_hook, _make_invoke_excepthook)
+    _coev._thread_adopt(threading, (), ())
+    _copy(threading._make_invoke_excepthook)
+    _rewrite(threading._make_invoke_excepthook, _make_invoke_excepthook)
 
     if hasattr(threading, "_maintain_shutdown_locks"):
         threading._maintain_shutdown_locks.limit = 64
         _rewrite(threading._maintain_shutdown_locks, _maintain_shutdown_locks)
-        _rewrite(threading.Thread._stop, Thread._stop)
+        _rewrite(threading.Thread._stop, LockThread._stop)
+    _rewrite_thread(
+        threading.Thread, HandleThread if hasattr(threading, "_ThreadHandle") else LockThread
+    )

@@ -73,9 +73,9 @@ Status wait_for_set(PyObject* event, Deadline deadline) noexcept {
 PyObject* change_flag(PyObject* event, PyObject* flag) noexcept {
   const int conditioned = has_condition(event);
   if (conditioned != 0) return conditioned < 0 ? nullptr : Py_NewRef(Py_False);
-  if (PyObject_SetAttr(event, flag_name(), flag) < 0) return nullptr;
-  if (flag == Py_True) wake_waiters(event);
-  Py_RETURN_TRUE;
+  const bool changed =
+      flag == Py_True ? set_event(event) : PyObject_SetAttr(event, flag_name(), flag) == 0;
+  return changed ? Py_NewRef(Py_True) : nullptr;
 }
 
 PyObject* event_set(PyObject*, PyObject* event) { return change_flag(event, Py_True); }
@@ -96,6 +96,16 @@ PyObject* event_has_condition(PyObject*, PyObject* event) {
   return conditioned < 0 ? nullptr : PyBool_FromLong(conditioned);
 }
 
+// The result of waiting for `event`, whose flag is not set.
+PyObject* wait_until_set(PyObject* event, Deadline deadline) noexcept {
+  if (!can_block()) return nullptr;
+  const Ref keep = Ref::borrow(event);
+  thread_state::ensure_scheduler();
+  const Status status = wait_for_set(event, deadline);
+  if (status == Status::kInterrupted) return nullptr;
+  return PyBool_FromLong(status == Status::kOk);
+}
+
 // None: wait by the Condition.
 PyObject* event_wait(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   if (count != 2) {
@@ -110,15 +120,31 @@ PyObject* event_wait(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   if (is_set != 0) return is_set < 0 ? nullptr : flag.release();
   Deadline deadline = Deadline::never();
   if (!parse_ordinary_timeout(arguments[1], &deadline)) Py_RETURN_NONE;
-  if (!can_block()) return nullptr;
-  const Ref keep = Ref::borrow(event);
-  thread_state::ensure_scheduler();
-  const Status status = wait_for_set(event, deadline);
-  if (status == Status::kInterrupted) return nullptr;
-  return PyBool_FromLong(status == Status::kOk);
+  return wait_until_set(event, deadline);
 }
 
 }  // namespace
+
+int event_flag(PyObject* event) noexcept {
+  if (has_condition(event) == 0) [[likely]] {
+    const Ref flag = Ref::steal(PyObject_GetAttr(event, flag_name()));
+    if (flag.get() == Py_True) return 1;
+    if (flag.get() == Py_False) return 0;
+  }
+  PyErr_Clear();
+  return -1;
+}
+
+bool set_event(PyObject* event) noexcept {
+  if (PyObject_SetAttr(event, flag_name(), Py_True) < 0) return false;
+  wake_waiters(event);
+  return true;
+}
+
+bool wait_for_event(PyObject* event) noexcept {
+  return event_flag(event) == 1 ||
+         static_cast<bool>(Ref::steal(wait_until_set(event, Deadline::never())));
+}
 
 PyMethodDef event_functions[] = {
     {"_event_set", event_set, METH_O, nullptr},

@@ -12,4 +12,13 @@ namespace coev::python {
 
 extern PyMethodDef event_functions[];
 
+// The same without a call from Python. REQUIRES: `event` is an instance of threading.Event
+// and of no class of its own.
+// Whether it is set; -1, without an exception, if its Condition has to be used.
+[[nodiscard]] int event_flag(PyObject* event) noexcept;
+// set() and wait(). REQUIRES: event_flag() is not -1. SWITCHES: wait_for_event() only if it
+// is not set. ERRORS: false with an exception set.
+[[nodiscard]] bool set_event(PyObject* event) noexcept;
+[[nodiscard]] bool wait_for_event(PyObject* event) noexcept;
+
 }  // namespace coev::python

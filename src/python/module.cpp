@@ -35,6 +35,7 @@
 #include "python/ssl_methods.h"
 #include "python/stream_type.h"
 #include "python/switching.h"
+#include "python/thread_methods.h"
 #include "python/thread_module.h"
 #include "python/thread_state.h"
 #include "python/waiting.h"
@@ -215,6 +216,7 @@ bool fill(PyObject* module) noexcept {
   return PyModule_AddFunctions(module, switching_functions) == 0 &&
          PyModule_AddFunctions(module, waiting_functions) == 0 &&
          PyModule_AddFunctions(module, event_functions) == 0 &&
+         PyModule_AddFunctions(module, thread_functions) == 0 &&
          PyModule_AddFunctions(module, condition_functions) == 0 &&
          PyModule_AddFunctions(module, socket_class_functions) == 0 && add_coroutine_type(module) &&
          add_timeout_type(module) && add_lock_types(module) && add_queue_types(module) &&

@@ -425,6 +425,12 @@ PyObject* make_running_handle(unsigned long ident) noexcept {
   return handle;
 }
 
+bool coroutine_has_ended(PyObject* object) noexcept {
+  if (!Py_IS_TYPE(object, g_handle_type)) return false;
+  const CoroutineObject* coroutine = as_handle(object)->coroutine;
+  return coroutine != nullptr && coroutine->finished.is_set();
+}
+
 bool add_handle_type(PyObject* module) noexcept {
   g_handle_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&handle_spec));
   return g_handle_type != nullptr &&

@@ -15,4 +15,7 @@ namespace coev::python::thread_module {
 // _make_thread_handle(ident): a handle of a thread that runs already.
 PyObject* make_running_handle(unsigned long ident) noexcept;
 
+// Whether `object` is such a handle, of a coroutine that has ended.
+[[nodiscard]] bool coroutine_has_ended(PyObject* object) noexcept;
+
 }  // namespace coev::python::thread_module

@@ -76,6 +76,217 @@ def thread_start_and_join_errors(say):
     say(error_of(threading.Thread, bogus=1))
 
 
+def thread_has_its_attributes_at_each_time(say):
+    def attributes(thread):
+        return sorted((name, type(value).__name__) for name, value in vars(thread).items())
+
+    def look():
+        say(attributes(thread), threading.current_thread() is thread)
+        say(threading._active[threading.get_ident()] is thread, len(threading._limbo))
+        say(thread._ident == threading.get_ident(), thread._native_id == threading.get_native_id())
+
+    thread = threading.Thread(target=look)
+    say(attributes(thread), thread in threading._dangling)
+    thread.start()
+    thread.join()
+    say(attributes(thread), thread in threading._dangling, thread in threading.enumerate())
+    say(thread.ident in threading._active, len(threading._limbo))
+    dangling = len(threading._dangling)
+    del thread, look
+    gc.collect()
+    say(dangling - len(threading._dangling))
+
+
+def thread_that_ends_while_dangling_threads_are_looked_at_is_forgotten_later(say):
+    threads = [threading.Thread() for _ in range(3)]
+    before = len(threading._dangling)
+    for each in threading._dangling:
+        del each
+        threads.clear()
+        break
+    gc.collect()
+    say(before - len(threading._dangling), len(list(threading._dangling)))
+
+
+def thread_subclass_overrides_what_threading_keeps_to_itself(say):
+    class Mine(threading.Thread):
+        def _bootstrap(self):
+            say("_bootstrap")
+            super()._bootstrap()
+
+        def _bootstrap_inner(self):
+            say("_bootstrap_inner")
+            super()._bootstrap_inner()
+
+        def _set_ident(self):
+            say("_set_ident")
+            super()._set_ident()
+
+        def _set_native_id(self):
+            say("_set_native_id")
+            super()._set_native_id()
+
+        def _delete(self):
+            say("_delete")
+            super()._delete()
+
+        def __hash__(self):
+            return 7
+
+        def __eq__(self, other):
+            return self is other
+
+    thread = Mine(target=say, args=["target"])
+    thread.start()
+    thread.join()
+    say(thread.is_alive(), thread in threading.enumerate(), len(threading._limbo))
+
+
+def thread_method_replaced_later_is_called(say):
+    original = threading.Thread._set_ident
+
+    def replaced(self):
+        say("_set_ident")
+        original(self)
+
+    _run(say, "before")
+    threading.Thread._set_ident = replaced
+    try:
+        _run(say, "meanwhile")
+    finally:
+        threading.Thread._set_ident = original
+    _run(say, "after")
+
+
+def thread_instance_has_a_run_of_its_own(say):
+    thread = threading.Thread()
+    thread.run = lambda: say("run")
+    thread.start()
+    thread.join()
+    say(sorted(vars(thread)))
+
+
+def thread_event_replaced_by_a_subclass_is_used(say):
+    class Mine(threading.Event):
+        def set(self):
+            say("set")
+            super().set()
+
+    thread = threading.Thread(target=say, args=["target"])
+    thread._started = Mine()
+    thread.start()
+    thread.join()
+    say(thread._started.is_set(), thread.is_alive())
+
+
+def thread_starts_with_an_event_whose_condition_is_used(say):
+    thread = threading.Thread(target=say, args=["target"])
+    with thread._started._cond:
+        say(thread._started.is_set())
+    thread.start()
+    thread.join()
+    say(thread.is_alive())
+
+
+def thread_that_cannot_start_is_in_no_table(say):
+    name = next(n for n in ("_start_joinable_thread", "_start_new_thread") if hasattr(threading, n))
+    original = getattr(threading, name)
+
+    def refuse(*args, **kwargs):
+        say(len(args) > 0, len(threading._limbo))
+        raise RuntimeError("no more threads")
+
+    thread = threading.Thread()
+    setattr(threading, name, refuse)
+    try:
+        say(error_of(thread.start), len(threading._limbo), thread.is_alive())
+    finally:
+        setattr(threading, name, original)
+    thread.start()
+    thread.join()
+    say(thread.is_alive(), len(threading._limbo), len(threading._active))
+
+
+def thread_starts_and_ends_while_the_table_of_threads_is_locked(say):
+    def hold():
+        with threading._active_limbo_lock:
+            held.set()
+            time.sleep(0.05)
+
+    held = threading.Event()
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    thread = _run(say, "target")
+    holder.join()
+    say(thread.is_alive(), len(threading._limbo), len(threading._active))
+
+
+def thread_traceback_names_the_functions_of_threading(say):
+    def raise_error():
+        raise ValueError
+
+    def hook(args):
+        frame = args.exc_traceback
+        while frame:
+            code = frame.tb_frame.f_code
+            say(code.co_name, code.co_filename == threading.__file__, frame.tb_lineno)
+            frame = frame.tb_next
+
+    threading.excepthook, original = hook, threading.excepthook
+    try:
+        _run(raise_error)
+    finally:
+        threading.excepthook = original
+
+
+def thread_names_follow_the_counter_and_the_target(say):
+    class Unnamed:
+        def __call__(self):
+            pass
+
+    class Oddly(Unnamed):
+        __name__ = 7
+
+    class Failing(Unnamed):
+        @property
+        def __name__(self):
+            raise ValueError("no name")
+
+    counter, threading._counter = threading._counter, lambda: 41
+    try:
+        for target in None, print, Unnamed(), Oddly(), type("\u017elu\u0165", (), {}), Unnamed:
+            say(threading.Thread(target=target).name)
+        say(error_of(lambda: threading.Thread(target=Failing())))
+        threading._counter = lambda: 10**30
+        say(threading.Thread(target=print).name)
+        say(threading.Thread(target=print, name=5).name)
+    finally:
+        threading._counter = counter
+
+
+def thread_is_a_daemon_if_its_creator_is(say):
+    def make():
+        say(threading.Thread().daemon, threading.Thread(daemon=False).daemon)
+
+    for daemon in True, False, None:
+        thread = threading.Thread(target=make, daemon=daemon)
+        thread.start()
+        thread.join()
+    say(threading.Thread(daemon=1).daemon)
+
+
+def many_threads_that_nobody_joins_leave_nothing(say):
+    before = threading.active_count()
+    for _ in range(200):
+        threading.Thread(target=int).start()
+    while threading.active_count() > before:
+        time.sleep(0.001)
+    _run(int)
+    say(len(threading._active) - before, len(threading._limbo))
+    say(len(getattr(threading, "_shutdown_locks", ())) < 200)
+
+
 def thread_cannot_join_itself(say):
     _run(lambda: say(error_of(threading.current_thread().join)))
 

@@ -1,0 +1,6 @@
+from threading import Thread
+
+__all__ = ["HandleThread", "LockThread"]
+
+class LockThread(Thread): ...
+class HandleThread(Thread): ...

@@ -1,0 +1,384 @@
+#include "python/thread_methods.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/lock.h"
+#include "python/coroutine_type.h"
+#include "python/event_methods.h"
+#include "python/lock_types.h"
+#include "python/native_locks.h"
+#include "python/ref.h"
+#include "python/thread_module.h"
+#include "python/thread_state.h"
+
+namespace coev::python {
+namespace {
+
+PyObject* intern(const char* text) noexcept { return PyUnicode_InternFromString(text); }
+
+struct Names {
+  PyObject* current_thread = intern("current_thread");
+  PyObject* daemon = intern("daemon");
+  PyObject* daemonic = intern("_daemonic");
+  PyObject* daemons_allowed = intern("_daemon_threads_allowed");
+  PyObject* dangling = intern("_dangling");
+  PyObject* data = intern("data");
+  PyObject* dunder_name = intern("__name__");
+  PyObject* iterating = intern("_iterating");
+  PyObject* make_hook = intern("_make_invoke_excepthook");
+  PyObject* originals = intern("_coev_originals");
+  PyObject* pending_removals = intern("_pending_removals");
+};
+
+const Names& names() noexcept {
+  static const Names all;
+  return all;
+}
+
+// Whether a class has the attributes that its base had when coev.monkey was imported, and
+// nothing of its own that could run Python code where the base's runs none. What was found
+// about a class holds for as long as CPython's own caches say that it has not changed.
+class Stock {
+ public:
+  [[nodiscard]] bool initialize(PyObject* base, PyObject* attributes) noexcept {
+    base_ = reinterpret_cast<PyTypeObject*>(Py_NewRef(base));
+    values_ = PyDict_New();
+    for (Py_ssize_t i = 0; values_ != nullptr && i < PyTuple_GET_SIZE(attributes); ++i) {
+      PyObject* name = PyTuple_GET_ITEM(attributes, i);
+      const Ref value = Ref::steal(PyObject_GetAttr(base, name));
+      if (!value || PyDict_SetItem(values_, name, value.get()) < 0) return false;
+    }
+    return values_ != nullptr;
+  }
+
+  [[nodiscard]] bool is_base(PyObject* object) const noexcept { return Py_TYPE(object) == base_; }
+
+  [[nodiscard]] bool includes(PyTypeObject* type) noexcept {
+    Known& known = known_[(reinterpret_cast<std::uintptr_t>(type) >> 5) % known_.size()];
+    const unsigned long valid = type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG;
+    if (known.type == type && known.version == type->tp_version_tag && known.valid == valid &&
+        known.version != 0) [[likely]] {
+      return known.stock;
+    }
+    const bool stock = look(type);  // has CPython give the class a version
+    known = {type, type->tp_version_tag, type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG, stock};
+    return stock;
+  }
+
+ private:
+  struct Known {
+    PyTypeObject* type = nullptr;  // not owned: one that comes to its place has another version
+    unsigned version = 0;
+    unsigned long valid = 0;
+    bool stock = false;
+  };
+
+  [[nodiscard]] bool look(PyTypeObject* type) const noexcept {
+    if (base_ == nullptr || type->tp_getattro != PyObject_GenericGetAttr ||
+        type->tp_setattro != PyObject_GenericSetAttr ||
+        type->tp_hash != PyBaseObject_Type.tp_hash ||
+        type->tp_richcompare != PyBaseObject_Type.tp_richcompare) {
+      return false;
+    }
+    PyObject* name = nullptr;
+    PyObject* value = nullptr;
+    for (Py_ssize_t at = 0; PyDict_Next(values_, &at, &name, &value) != 0;) {
+      const Ref found = Ref::steal(PyObject_GetAttr(reinterpret_cast<PyObject*>(type), name));
+      if (!found) PyErr_Clear();
+      if (found.get() != value) return false;
+    }
+    return true;
+  }
+
+  PyTypeObject* base_ = nullptr;
+  PyObject* values_ = nullptr;
+  std::array<Known, 16> known_;
+};
+
+Stock g_thread;
+Stock g_event;
+PyObject* g_globals = nullptr;  // threading's
+
+// Borrowed; nullptr, without an exception, if it is not there.
+PyObject* global(PyObject* name) noexcept { return PyDict_GetItemWithError(g_globals, name); }
+
+Ref attribute(PyObject* object, PyObject* name) noexcept {
+  return Ref::steal(PyObject_GetAttr(object, name));
+}
+
+Ref call_global(PyObject* name) noexcept {
+  const Ref function = Ref::borrow(global(name));
+  if (function) return Ref::steal(PyObject_CallNoArgs(function.get()));
+  PyErr_Format(PyExc_NameError, "name '%U' is not defined", name);
+  return Ref();
+}
+
+bool is_stock(PyObject* thread) noexcept { return g_thread.includes(Py_TYPE(thread)); }
+
+// event_flag() of anything.
+int flag_of(PyObject* event) noexcept {
+  const bool is_plain = g_event.is_base(event) && g_event.includes(Py_TYPE(event));
+  return is_plain ? event_flag(event) : -1;
+}
+
+// The lock of one of threading's tables, while it is needed; not held if somebody else
+// has it, and not waited for.
+class Guard {
+ public:
+  explicit Guard(PyObject* object) noexcept
+      : lock_(native_locks::find_lock(object)), recursive_(native_locks::find_rlock(object)) {
+    held_ = lock_ != nullptr        ? lock_->try_acquire()
+            : recursive_ != nullptr ? recursive_->try_acquire(lock_owner())
+                                    : false;
+  }
+  ~Guard() {
+    if (!held_) return;
+    static_cast<void>(lock_ != nullptr ? lock_->release() : recursive_->release(lock_owner()));
+  }
+  Guard(const Guard&) = delete;
+  Guard& operator=(const Guard&) = delete;
+  explicit operator bool() const noexcept { return held_; }
+
+ private:
+  Lock* lock_;
+  RecursiveLock* recursive_;
+  bool held_;
+};
+
+// A function of exactly `count` arguments.
+template <std::size_t count, PyObject* (*function)(PyObject* const*)>
+PyObject* with_arguments(PyObject*, PyObject* const* arguments, Py_ssize_t given) {
+  if (given == static_cast<Py_ssize_t>(count)) [[likely]]
+    return function(arguments);
+  PyErr_BadArgument();
+  return nullptr;
+}
+
+// --- making -----------------------------------------------------------------------------
+
+// f"Thread-{number} ({target_name})"; the target may have no name.
+PyObject* numbered_name(PyObject* number, PyObject* target_name) noexcept {
+  if (target_name == nullptr) return PyUnicode_FromFormat("Thread-%S", number);
+  constexpr std::size_t kShort = 100;
+  const long value = PyLong_CheckExact(number) ? PyLong_AsLong(number) : -1;
+  if (value == -1) PyErr_Clear();
+  const bool is_usual = value >= 0 && PyUnicode_CheckExact(target_name) &&
+                        PyUnicode_IS_COMPACT_ASCII(target_name) &&
+                        PyUnicode_GET_LENGTH(target_name) < static_cast<Py_ssize_t>(kShort);
+  if (!is_usual) {
+    const Ref text = Ref::steal(PyObject_Format(target_name, nullptr));
+    return text ? PyUnicode_FromFormat("Thread-%S (%U)", number, text.get()) : nullptr;
+  }
+  std::array<char, kShort + 40> buffer{"Thread-"};
+  char* end = std::to_chars(&buffer[sizeof("Thread-") - 1], buffer.end(), value).ptr;
+  *end++ = ' ';
+  *end++ = '(';
+  end = std::copy_n(static_cast<const char*>(PyUnicode_DATA(target_name)),
+                    PyUnicode_GET_LENGTH(target_name), end);
+  *end++ = ')';
+  PyObject* name = PyUnicode_New(end - buffer.data(), 127);
+  if (name != nullptr) std::copy(buffer.data(), end, static_cast<char*>(PyUnicode_DATA(name)));
+  return name;
+}
+
+// The name of a Thread that is given none: counter, target.
+PyObject* thread_name(PyObject* const* arguments) {
+  const Ref number = Ref::steal(PyObject_CallNoArgs(arguments[0]));
+  if (!number) return nullptr;
+  if (arguments[1] == Py_None) return numbered_name(number.get(), nullptr);
+  const Ref target_name = attribute(arguments[1], names().dunder_name);
+  if (!target_name) {
+    if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return nullptr;
+    PyErr_Clear();
+  }
+  return numbered_name(number.get(), target_name.get());
+}
+
+// current_thread().daemon
+PyObject* inherited_daemon(PyObject* active) noexcept {
+  const Ref ident = Ref::steal(PyLong_FromUnsignedLong(current_ident()));
+  if (!ident) return nullptr;
+  PyObject* found =
+      PyDict_CheckExact(active) ? PyDict_GetItemWithError(active, ident.get()) : nullptr;
+  if (found != nullptr && is_stock(found)) [[likely]]
+    return PyObject_GetAttr(found, names().daemonic);
+  const Ref thread = call_global(names().current_thread);
+  return thread ? PyObject_GetAttr(thread.get(), names().daemon) : nullptr;
+}
+
+// Whether a new Thread is a daemon: what it has been told, perhaps None; _active.
+PyObject* thread_daemon(PyObject* const* arguments) {
+  PyObject* daemon = arguments[0];
+  if (daemon == Py_None) return inherited_daemon(arguments[1]);
+  if (global(names().daemons_allowed) == nullptr) return Py_NewRef(daemon);  // before 3.12
+  const int wanted = PyObject_IsTrue(daemon);
+  const Ref allowed = wanted > 0 ? call_global(names().daemons_allowed) : Ref::borrow(Py_True);
+  if (wanted < 0 || !allowed) return nullptr;
+  if (allowed.get() == Py_True) return Py_NewRef(daemon);
+  PyErr_SetString(PyExc_RuntimeError, "daemon threads are disabled in this (sub)interpreter");
+  return nullptr;
+}
+
+// What WeakSet._remove() does, for threading._dangling.
+PyObject* forget_dangling(PyObject*, PyObject* reference) {
+  const Ref set = Ref::borrow(global(names().dangling));
+  if (!set || set.get() == Py_None) Py_RETURN_NONE;  // the interpreter ends
+  const Ref iterating = attribute(set.get(), names().iterating);
+  const int is_iterated = iterating ? PyObject_IsTrue(iterating.get()) : -1;
+  if (is_iterated < 0) return nullptr;
+  const Ref from = attribute(set.get(), is_iterated ? names().pending_removals : names().data);
+  if (!from) return nullptr;
+  const int done =
+      is_iterated ? PyList_Append(from.get(), reference) : PySet_Discard(from.get(), reference);
+  return done < 0 ? nullptr : Py_NewRef(Py_None);
+}
+
+PyMethodDef forget_dangling_definition = {"_remove", forget_dangling, METH_O, nullptr};
+
+// _dangling.add(thread): thread, _dangling.data. REQUIRES: no removal is pending.
+PyObject* thread_dangles(PyObject* const* arguments) {
+  static PyObject* const forget = PyCFunction_New(&forget_dangling_definition, nullptr);
+  if (forget == nullptr) return nullptr;
+  const Ref reference = Ref::steal(PyWeakref_NewRef(arguments[0], forget));
+  if (!reference || PySet_Add(arguments[1], reference.get()) < 0) return nullptr;
+  Py_RETURN_NONE;
+}
+
+// _make_invoke_excepthook(): threading.excepthook, sys.excepthook. What it makes depends
+// on these only: nearly always the last one serves again.
+PyObject* thread_hook(PyObject* const* arguments) {
+  static PyObject* made_for[2] = {nullptr, nullptr};
+  static PyObject* made = nullptr;
+  if (made != nullptr && made_for[0] == arguments[0] && made_for[1] == arguments[1]) [[likely]]
+    return Py_NewRef(made);
+  PyObject* originals = global(names().originals);
+  const Ref make = originals == nullptr ? Ref() : attribute(originals, names().make_hook);
+  Ref hook = Ref::steal(make ? PyObject_CallNoArgs(make.get()) : nullptr);
+  if (!hook) return nullptr;
+  Py_XSETREF(made_for[0], Py_NewRef(arguments[0]));
+  Py_XSETREF(made_for[1], Py_NewRef(arguments[1]));
+  Py_XSETREF(made, Py_NewRef(hook.get()));
+  return hook.release();
+}
+
+// --- starting ---------------------------------------------------------------------------
+
+// What start() does before there is a coroutine: thread, _started, _active_limbo_lock,
+// _limbo. False: nothing is done, perhaps because it has to raise an error.
+PyObject* thread_announce(PyObject* const* arguments) {
+  PyObject* thread = arguments[0];
+  if (!is_stock(thread) || flag_of(arguments[1]) != 0) Py_RETURN_FALSE;
+  const Guard guard(arguments[2]);
+  if (!guard || !PyDict_CheckExact(arguments[3])) Py_RETURN_FALSE;
+  return PyDict_SetItem(arguments[3], thread, thread) < 0 ? nullptr : Py_NewRef(Py_True);
+}
+
+// _started.wait(). False: nothing is done.
+PyObject* thread_await(PyObject*, PyObject* event) {
+  if (flag_of(event) < 0) Py_RETURN_FALSE;
+  return wait_for_event(event) ? Py_NewRef(Py_True) : nullptr;
+}
+
+PyObject* thread_is_stock(PyObject*, PyObject* thread) { return PyBool_FromLong(is_stock(thread)); }
+
+// A lock that the end of the current coroutine releases, held: _set_sentinel.
+PyObject* thread_lock(PyObject*, PyObject* set_sentinel) {
+  PyObject* object = PyObject_CallNoArgs(set_sentinel);
+  Lock* lock = object == nullptr ? nullptr : native_locks::find_lock(object);
+  if (lock != nullptr) static_cast<void>(lock->try_acquire());
+  return object;
+}
+
+// Has the lock waited for at exit: lock, _shutdown_locks_lock, _shutdown_locks. False:
+// nothing is done; with so many it is time to look which are needed.
+PyObject* thread_keep_lock(PyObject* const* arguments) {
+  constexpr Py_ssize_t kFew = 64;
+  const Guard guard(arguments[1]);
+  if (!guard || !PySet_CheckExact(arguments[2]) || PySet_GET_SIZE(arguments[2]) > kFew) {
+    Py_RETURN_FALSE;
+  }
+  return PySet_Add(arguments[2], arguments[0]) < 0 ? nullptr : Py_NewRef(Py_True);
+}
+
+// Tells that it has started, and moves it: thread, _ident, _started, _active_limbo_lock,
+// _active, _limbo. False: nothing is done.
+PyObject* thread_enter(PyObject* const* arguments) {
+  PyObject* thread = arguments[0];
+  PyObject* event = arguments[2];
+  PyObject* active = arguments[4];
+  PyObject* limbo = arguments[5];
+  if (flag_of(event) < 0 || !PyDict_CheckExact(active) || !PyDict_CheckExact(limbo)) {
+    Py_RETURN_FALSE;
+  }
+  const Guard guard(arguments[3]);
+  if (!guard) Py_RETURN_FALSE;
+  const bool entered = set_event(event) && PyDict_SetItem(active, arguments[1], thread) == 0 &&
+                       PyDict_DelItem(limbo, thread) == 0;
+  return entered ? Py_NewRef(Py_True) : nullptr;
+}
+
+// _delete(): thread, _active_limbo_lock, _active. False: nothing is done.
+PyObject* thread_leave(PyObject* const* arguments) {
+  if (!is_stock(arguments[0]) || !PyDict_CheckExact(arguments[2])) Py_RETURN_FALSE;
+  const Ref ident = Ref::steal(PyLong_FromUnsignedLong(current_ident()));
+  if (!ident) return nullptr;
+  const Guard guard(arguments[1]);
+  if (!guard) Py_RETURN_FALSE;
+  return PyDict_DelItem(arguments[2], ident.get()) < 0 ? nullptr : Py_NewRef(Py_True);
+}
+
+// --- joining ----------------------------------------------------------------------------
+
+// Whether the lock shows that it has ended; then nobody needs to wait for the lock at exit:
+// thread, _tstate_lock, _shutdown_locks_lock, _shutdown_locks. False: nothing is done.
+PyObject* thread_has_released(PyObject* const* arguments) {
+  const Lock* lock = native_locks::find_lock(arguments[1]);
+  if (lock == nullptr || lock->locked() || !is_stock(arguments[0])) Py_RETURN_FALSE;
+  const Guard guard(arguments[2]);
+  if (!guard || !PySet_CheckExact(arguments[3])) Py_RETURN_FALSE;
+  return PySet_Discard(arguments[3], arguments[1]) < 0 ? nullptr : Py_NewRef(Py_True);
+}
+
+// The same of a handle.
+PyObject* thread_has_ended(PyObject*, PyObject* handle) {
+  return PyBool_FromLong(thread_module::coroutine_has_ended(handle));
+}
+
+// Takes down, before the program has a chance to change it, what of Thread and of Event
+// has to stay as it is: threading, names of attributes of the one and of the other.
+PyObject* thread_adopt(PyObject* const* arguments) {
+  const Ref thread = Ref::steal(PyObject_GetAttrString(arguments[0], "Thread"));
+  const Ref event = Ref::steal(PyObject_GetAttrString(arguments[0], "Event"));
+  if (!thread || !event || !g_thread.initialize(thread.get(), arguments[1]) ||
+      !g_event.initialize(event.get(), arguments[2])) {
+    return nullptr;
+  }
+  g_globals = Py_NewRef(PyModule_GetDict(arguments[0]));
+  Py_RETURN_NONE;
+}
+
+}  // namespace
+
+PyMethodDef thread_functions[] = {
+    {"_thread_adopt", as_method(with_arguments<3, thread_adopt>), METH_FASTCALL, nullptr},
+    {"_thread_name", as_method(with_arguments<2, thread_name>), METH_FASTCALL, nullptr},
+    {"_thread_daemon", as_method(with_arguments<2, thread_daemon>), METH_FASTCALL, nullptr},
+    {"_thread_dangles", as_method(with_arguments<2, thread_dangles>), METH_FASTCALL, nullptr},
+    {"_thread_hook", as_method(with_arguments<2, thread_hook>), METH_FASTCALL, nullptr},
+    {"_thread_announce", as_method(with_arguments<4, thread_announce>), METH_FASTCALL, nullptr},
+    {"_thread_await", thread_await, METH_O, nullptr},
+    {"_thread_is_stock", thread_is_stock, METH_O, nullptr},
+    {"_thread_lock", thread_lock, METH_O, nullptr},
+    {"_thread_keep_lock", as_method(with_arguments<3, thread_keep_lock>), METH_FASTCALL, nullptr},
+    {"_thread_enter", as_method(with_arguments<6, thread_enter>), METH_FASTCALL, nullptr},
+    {"_thread_leave", as_method(with_arguments<3, thread_leave>), METH_FASTCALL, nullptr},
+    {"_thread_has_released", as_method(with_arguments<4, thread_has_released>), METH_FASTCALL,
+     nullptr},
+    {"_thread_has_ended", thread_has_ended, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
+
+}  // namespace coev::python
