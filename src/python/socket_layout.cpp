@@ -1,6 +1,7 @@
 #include "python/socket_layout.h"
 
 #include <cstring>
+#include <vector>
 
 #include "python/ref.h"
 
@@ -8,7 +9,13 @@ namespace coev::python {
 namespace {
 
 PyTypeObject* g_socket_type = nullptr;
-thread_local PyObject* t_shadow = nullptr;  // kept: sockets of C have no cycle to break
+
+// Those that no call uses: of several at a time, for what an original asks the user's
+// objects may switch. Kept: sockets of C have no cycle to break.
+std::vector<PyObject*>& idle_shadows() noexcept {
+  static auto* const all = new std::vector<PyObject*>;
+  return *all;
+}
 
 bool has_number(PyObject* socket, const char* attribute, long wanted) noexcept {
   const Ref value = Ref::steal(PyObject_GetAttrString(socket, attribute));
@@ -50,16 +57,23 @@ void copy_socket(PyObject* to, PyObject* from) noexcept {
 }
 
 PyObject* borrow_shadow(PyObject* socket) noexcept {
-  if (t_shadow == nullptr) {
+  PyObject* shadow = nullptr;
+  if (!idle_shadows().empty()) {
+    shadow = idle_shadows().back();
+    idle_shadows().pop_back();
+  } else {
     const Ref nothing = Ref::steal(PyTuple_New(0));
-    t_shadow = nothing ? g_socket_type->tp_new(g_socket_type, nothing.get(), nullptr) : nullptr;
-    if (t_shadow == nullptr) return nullptr;
+    shadow = nothing ? g_socket_type->tp_new(g_socket_type, nothing.get(), nullptr) : nullptr;
+    if (shadow == nullptr) return nullptr;
   }
-  copy_socket(t_shadow, socket);
-  socket_fields(t_shadow).timeout_ns = 0;
-  return t_shadow;
+  copy_socket(shadow, socket);
+  socket_fields(shadow).timeout_ns = 0;
+  return shadow;
 }
 
-void return_shadow(PyObject* shadow) noexcept { socket_fields(shadow).fd = -1; }
+void return_shadow(PyObject* shadow) noexcept {
+  socket_fields(shadow).fd = -1;
+  idle_shadows().push_back(shadow);
+}
 
 }  // namespace coev::python

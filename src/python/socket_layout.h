@@ -41,8 +41,8 @@ inline SocketFields& socket_fields(PyObject* socket) noexcept {
 // descriptor must be taken out of `to` again.
 void copy_socket(PyObject* to, PyObject* from) noexcept;
 
-// This OS thread's shadow of `socket`, which does not block; borrowed. It must
-// be let go before anything can switch. nullptr with an exception set.
+// A shadow of `socket`, which does not block; the caller's alone until it is returned.
+// nullptr with an exception set.
 [[nodiscard]] PyObject* borrow_shadow(PyObject* socket) noexcept;
 void return_shadow(PyObject* shadow) noexcept;
 

@@ -274,8 +274,30 @@ class WithFlags {
 
 constexpr Py_ssize_t kMostArguments = 4;
 
+// Arguments of which the first `iterables` can be iterated over, once: what is tried
+// again needs them again. What is not iterable is for the original to complain about.
+class Repeatable {
+ public:
+  // False with an exception set.
+  bool assign(PyObject* const* arguments, Py_ssize_t count, Py_ssize_t iterables) noexcept {
+    for (Py_ssize_t i = 0; i < count; ++i) {
+      values_[i] = arguments[i];
+      if (i >= iterables || Py_TYPE(arguments[i])->tp_iter == nullptr) continue;
+      kept_[i] = Ref::steal(PySequence_Tuple(arguments[i]));
+      if (!kept_[i]) return false;
+      values_[i] = kept_[i].get();
+    }
+    return true;
+  }
+  [[nodiscard]] PyObject* const* values() const noexcept { return values_; }
+
+ private:
+  PyObject* values_[kMostArguments] = {};
+  Ref kept_[kMostArguments];
+};
+
 // recvfrom, recvmsg, recvmsg_into and sendmsg differ in these:
-template <Original Originals::*original, int flags_at, unsigned event>
+template <Original Originals::*original, int flags_at, unsigned event, int iterables = 0>
 PyObject* with_flags(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                      PyObject* keywords) noexcept {
   const Original& call = g_original.*original;
@@ -287,6 +309,9 @@ PyObject* with_flags(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
   const Ref nothing = Ref::steal(PyTuple_New(0));
   PyObject* filler = event == kWritable ? nothing.get() : zero.get();
   PyObject* defaults[kMostArguments] = {filler, filler, filler, filler};
+  Repeatable repeatable;
+  if (!repeatable.assign(arguments, count, iterables)) return nullptr;
+  arguments = repeatable.values();
   WithFlags with;
   if (!with.assign(arguments, count, flags_at, defaults)) {
     return complain([&] { return call(self, arguments, count); });
@@ -524,12 +549,12 @@ bool retarget_methods(PyObject* type) noexcept {
          retarget<with_flags<&Originals::recvfrom, 1, kReadable>>(type, "recvfrom", &o.recvfrom) &&
          retarget<replaced_recvfrom_into>(type, "recvfrom_into", &o.recvfrom_into) &&
          retarget<with_flags<&Originals::recvmsg, 2, kReadable>>(type, "recvmsg", &o.recvmsg) &&
-         retarget<with_flags<&Originals::recvmsg_into, 2, kReadable>>(type, "recvmsg_into",
-                                                                      &o.recvmsg_into) &&
+         retarget<with_flags<&Originals::recvmsg_into, 2, kReadable, 1>>(type, "recvmsg_into",
+                                                                         &o.recvmsg_into) &&
          retarget<replaced_send>(type, "send", &o.send) &&
          retarget<replaced_sendall>(type, "sendall", &o.sendall) &&
          retarget<replaced_sendto>(type, "sendto", &o.sendto) &&
-         retarget<with_flags<&Originals::sendmsg, 2, kWritable>>(type, "sendmsg", &o.sendmsg) &&
+         retarget<with_flags<&Originals::sendmsg, 2, kWritable, 2>>(type, "sendmsg", &o.sendmsg) &&
          retarget<replaced_close>(type, "close", &o.close) &&
          retarget<replaced_detach>(type, "detach", &o.detach) &&
          retarget<with_mode<&Originals::setblocking>>(type, "setblocking", &o.setblocking) &&
