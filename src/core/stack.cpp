@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <new>
@@ -16,11 +17,25 @@
 namespace coev {
 namespace {
 
-constexpr std::size_t kSlabBytes = std::size_t{64} * 1024 * 1024;
+// Each slab is twice as large as the one before: between two of them the kernel may
+// put another mapping, so many small ones would be many mappings.
+constexpr std::size_t kFirstSlabBytes = std::size_t{64} * 1024 * 1024;
+constexpr std::size_t kLargestSlabBytes = std::size_t{8} * 1024 * 1024 * 1024;
+
+std::size_t slab_bytes(std::size_t slabs) noexcept {
+  std::size_t bytes = kFirstSlabBytes;
+  while (slabs-- > 0 && bytes < kLargestSlabBytes) bytes *= 2;
+  return bytes;
+}
 
 std::size_t page_bytes() noexcept {
   static const auto bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   return bytes;
+}
+
+void* reserve(std::size_t bytes) noexcept {
+  return mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 }
 
 bool install_guard(void* page) noexcept {
@@ -40,10 +55,14 @@ StackPool::~StackPool() {
 
 bool StackPool::map_slab(std::size_t stack_bytes) noexcept {
   const std::size_t stride = stack_bytes + page_bytes();
-  const std::size_t count = stride >= kSlabBytes ? 1 : kSlabBytes / stride;
-  const std::size_t bytes = stride * count;
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  std::size_t count = std::max<std::size_t>(1, slab_bytes(slabs_.size()) / stride);
+  std::size_t bytes = stride * count;
+  void* memory = reserve(bytes);
+  while (memory == MAP_FAILED && count > 1) {  // address space may be limited
+    count /= 2;
+    bytes = stride * count;
+    memory = reserve(bytes);
+  }
   if (memory == MAP_FAILED) return false;
   sanitizer::forget_marks(memory, bytes);
   madvise(memory, bytes, MADV_NOHUGEPAGE);  // a huge page would make each stack cost 2 MiB
