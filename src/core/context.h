@@ -37,6 +37,15 @@ class Context {
 #endif
   }
 
+  // Where the stack ended when it was left; nullptr where that is not known.
+  [[nodiscard]] const char* stack_pointer() const noexcept {
+#ifdef COEV_USE_UCONTEXT
+    return nullptr;
+#else
+    return static_cast<const char*>(stack_pointer_);
+#endif
+  }
+
  private:
 #ifdef COEV_USE_UCONTEXT
   ucontext_t saved_;

@@ -284,7 +284,36 @@ Coroutine& Scheduler::next_ready() noexcept {
   while (turn_left_ == 0 || run_queue_.empty()) start_turn();
   --turn_left_;
   --ready_count_;
-  return run_queue_.pop_front();
+  Coroutine& next = run_queue_.pop_front();
+  prefetch_ready();
+  return next;
+}
+
+namespace {
+
+template <int kLines>
+void prefetch(const void* address) noexcept {
+  if (address == nullptr) return;
+  constexpr int kLineBytes = 64;
+  const auto* line = static_cast<const char*>(address);
+#pragma GCC unroll 16
+  for (int i = 0; i < kLines; ++i) __builtin_prefetch(line + i * kLineBytes);
+}
+
+}  // namespace
+
+// Of thousands of coroutines none is in the caches when its turn comes. Fetches what
+// the second one from here will touch where it goes on; for that, the third one's
+// links must be at hand the next time.
+void Scheduler::prefetch_ready() noexcept {
+  Coroutine* next = run_queue_.first();
+  Coroutine* second = next == nullptr ? nullptr : run_queue_.next(*next);
+  if (second == nullptr) return;
+  prefetch<11>(second->context.stack_pointer());
+  prefetch<5>(second->annex);
+  prefetch<5>(second->thread_state);
+  Coroutine* third = run_queue_.next(*second);
+  if (third != nullptr) prefetch<3>(third);
 }
 
 void Scheduler::start_turn() noexcept {

@@ -99,7 +99,13 @@ class Scheduler {
   // ERRORS: kInterrupted.
   Status yield() noexcept;
 
-  Status sleep_until(Deadline deadline) noexcept { return park(sleepers_, deadline); }
+  // A deadline of 0 lets every ready coroutine run once, without the timers.
+  // ERRORS: kTimedOut, in time; kInterrupted.
+  Status sleep_until(Deadline deadline) noexcept {
+    if (deadline.ns() != 0) return park(sleepers_, deadline);
+    const Status status = yield();
+    return status == Status::kOk ? Status::kTimedOut : status;
+  }
 
   // Suspends the current coroutine until somebody transfers to it and runs
   // `target` at once. REQUIRES: can_transfer_to(target).
@@ -206,6 +212,7 @@ class Scheduler {
   static bool withdraw(Coroutine& coroutine) noexcept;
   void switch_to(Coroutine& next) noexcept;
   [[nodiscard]] Coroutine& next_ready() noexcept;
+  void prefetch_ready() noexcept;
   void start_turn() noexcept;
   void wait_for_work() noexcept;
   [[nodiscard]] bool poll_is_due(std::int64_t now) const noexcept;

@@ -89,7 +89,7 @@ bool parse_timeout(PyObject* seconds, Deadline* deadline) noexcept {
     PyErr_SetString(PyExc_ValueError, "timeout must be a non-negative number");
     return false;
   }
-  *deadline = Deadline::after(ns);
+  *deadline = ns == 0 ? Deadline::at(0) : Deadline::after(ns);
   return true;
 }
 

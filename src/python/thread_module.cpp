@@ -364,7 +364,9 @@ PyObject* replaced_sleep(PyObject* self, PyObject* const* arguments, Py_ssize_t 
     return g_original.sleep(self, arguments, count);  // raises, or sleeps at exit
   }
   if (PySys_Audit("time.sleep", "O", arguments[0]) < 0) return nullptr;
-  const Deadline deadline = Deadline::after(static_cast<std::int64_t>(std::ceil(seconds * 1e9)));
+  const Deadline deadline =
+      seconds == 0.0 ? Deadline::at(0)
+                     : Deadline::after(static_cast<std::int64_t>(std::ceil(seconds * 1e9)));
   Scheduler& scheduler = thread_state::scheduler();
   const Status status = wait([&] { return scheduler.sleep_until(deadline); });
   if (status == Status::kTimedOut) Py_RETURN_NONE;
