@@ -14,12 +14,14 @@ _COUNT = 100_000
 def _trial(variant: Variant, settings: Settings) -> Metrics:
     command = command_of(variant, settings, _COUNT)
     metrics = run_for_metrics(command, core=measured_core(), timeout=300)
-    return {**metrics, "switch/few": metrics["switch"] / metrics["few"]}
+    ratios = {f"{name}/few": metrics[name] / metrics["few"] for name in ("beside", "switch")}
+    return {**metrics, **ratios}
 
 
 CROWD = Benchmark(
     name="crowd",
-    summary=f"{_COUNT:,} parked on a semaphore at once; lost never woke; few: 100 give way",
+    summary=f"{_COUNT:,} parked on a semaphore at once; lost never woke; a switch among few (100), "
+    "among few beside those parked, among all",
     units={
         "parked": "1",
         "lost": "1",
@@ -28,7 +30,9 @@ CROWD = Benchmark(
         "resident": "KiB",
         "maps": "lines",
         "few": "ns",
+        "beside": "ns",
         "switch": "ns",
+        "beside/few": "1",
         "switch/few": "1",
     },
     variants=(
@@ -42,6 +46,8 @@ CROWD = Benchmark(
         Bar("lost", "coev threads", 0),
         Bar("create", "coev.spawn", 20),
         Bar("maps", "coev.spawn", 100),
+        Bar("maps", "coev threads", 100),
+        Bar("beside/few", "coev.spawn", 2),
         Bar("switch/few", "coev.spawn", 2),
     ),
 )

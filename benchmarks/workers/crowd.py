@@ -1,8 +1,8 @@
 """Many coroutines, all parked at once, then let go.
 
 If no more can be started, that must be a RuntimeError, and those that were must still
-wake and finish. Those of coev also give way by turns: a switch among all of them, and
-among a hundred.
+wake and finish. Also some give way by turns: a hundred alone, a hundred beside all that
+are parked, and as many as there were.
 
 Usage: crowd.py daemons|coev|gevent COUNT
 """
@@ -28,23 +28,31 @@ def map_lines() -> int:
 
 
 def switch_ns(start: Start, count: int) -> float:
-    """CPU time of a switch where *count* give way by turns."""
-    turns = max(2, _SWITCHES // count)
+    """CPU time of a switch where *count* give way by turns, and this one with them."""
+    turns, gate = max(3, _SWITCHES // count), threading.Semaphore(0)
 
     def give_way() -> None:
+        gate.acquire()
         for _ in range(turns):
             time.sleep(0)
 
     joins = [start(give_way) for _ in range(count)]
-    time.sleep(0)  # each has begun
+    time.sleep(0)  # all have come to the gate
+    for _ in joins:
+        gate.release()
+    time.sleep(0)  # and through it
     began = time.process_time_ns()
+    for _ in range(turns - 1):
+        time.sleep(0)
+    spent = time.process_time_ns() - began
     for join in joins:
         join()
-    return (time.process_time_ns() - began) / count / (turns - 1)
+    return spent / (count + 1) / (turns - 1)
 
 
 def main(kind: str, count: int) -> None:
     """Start until *count* or refused; wake all; count who came back."""
+    sys.setswitchinterval(3600)  # nobody is sent away while others are still being started
     start, arrived, returned = STARTS[kind], 0, 0
     gate = threading.Semaphore(0)
 
@@ -69,6 +77,8 @@ def main(kind: str, count: int) -> None:
     created = time.perf_counter()
     resident = (status_kib("VmRSS") - before_kib) / max(1, parked)
     maps = map_lines() - maps
+    beside = switch_ns(start, _FEW)
+    let_go = time.perf_counter()
     for _ in joins:
         gate.release()
     for join in joins:
@@ -78,10 +88,11 @@ def main(kind: str, count: int) -> None:
         parked=parked,
         lost=parked - returned,
         create=1e6 * (created - began) / max(1, parked),
-        wake=1e6 * (woken - created) / max(1, parked),
+        wake=1e6 * (woken - let_go) / max(1, parked),
         resident=resident,
         maps=maps,
         few=few,
+        beside=beside,
         switch=switch_ns(start, parked),
     )
 
