@@ -33,9 +33,14 @@ class Loop {
 
  private:
   void create() noexcept;
+  void destroy() noexcept;
+  [[nodiscard]] bool set_clock(std::int64_t ns) noexcept;
+  static void clock_struck(struct ev_loop* loop, ev_io* clock, int events) noexcept;
+
   struct ev_loop* loop_ = nullptr;
   ev_async wake_;
-  ev_timer alarm_;
+  ev_timer alarm_;  // for far deadlines
+  ev_io clock_;     // a timerfd, for near ones; -1 if there is none
 };
 
 }  // namespace coev
