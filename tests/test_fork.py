@@ -429,3 +429,35 @@ def test_process_started_by_offload_can_be_terminated():
     assert child.wait() == -signal.SIGTERM
     print("ok")
     """)
+
+
+def test_parent_goes_on_when_a_child_keeps_a_socket_that_it_has_closed():
+    done = check_script(
+        PRELUDE
+        + dedent("""
+        def watched():
+            ours, theirs = socket.socketpair()
+            reader = threading.Thread(target=ours.recv, args=(1,))
+            reader.start()
+            time.sleep(0.01)
+            theirs.send(b"x")
+            reader.join()
+            return ours, theirs
+
+        ours, theirs = watched()
+        dropped, kept = watched()
+        child = os.fork()
+        if child == 0:
+            time.sleep(0.3)
+            os._exit(0)
+        ours.close()  # the child has it still, so the kernel goes on telling of it
+        warnings.simplefilter("ignore", ResourceWarning)
+        del dropped  # closed by its finalizer
+        theirs.send(b"y")
+        time.sleep(0.05)
+        watched()
+        os.waitpid(child, 0)
+        print("on")
+    """)
+    )
+    assert done == "on\n"

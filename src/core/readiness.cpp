@@ -20,11 +20,37 @@ Coroutine* first_for(WaitQueue& waiters, unsigned events) noexcept {
 
 }  // namespace
 
-Readiness::~Readiness() { reset(); }
+Readiness::Readiness(Scheduler& scheduler, Loop& loop) noexcept
+    : scheduler_(scheduler), loop_(loop) {
+  watch_renewal();
+}
 
 void Readiness::reset() noexcept {
   changed_ = nullptr;
   entries_.clear();
+  watch_renewal();
+}
+
+// libev makes a new queue also without a fork: when the kernel tells of an fd that was
+// closed here, while another process has the same file open.
+void Readiness::watch_renewal() noexcept {
+  ev_fork_init(&renewal_, [](struct ev_loop*, ev_fork* renewal, int) noexcept {
+    static_cast<Readiness*>(renewal->data)->drop_all_closed();
+  });
+  renewal_.data = this;
+  ev_fork_start(loop_.native(), &renewal_);
+}
+
+// A watcher may outlast its fd if that was closed without forget() while nobody waited.
+void Readiness::drop_all_closed() noexcept {
+  for (const std::unique_ptr<Entry>& entry : entries_) {
+    if (entry != nullptr && is_watched_in_vain(*entry)) forget_here(entry->fd);
+  }
+}
+
+bool Readiness::is_watched_in_vain(const Entry& entry) noexcept {
+  const bool watched = ev_is_active(&entry.reader) || ev_is_active(&entry.writer);
+  return watched && fcntl(entry.fd, F_GETFD) == -1;
 }
 
 Readiness::Entry* Readiness::find(int fd) noexcept {
@@ -80,8 +106,7 @@ void Readiness::check_changed() noexcept {
     Entry& entry = *changed_;
     changed_ = entry.next_changed;
     entry.changed = false;
-    const bool watched = ev_is_active(&entry.reader) || ev_is_active(&entry.writer);
-    if (watched && fcntl(entry.fd, F_GETFD) == -1) forget_here(entry.fd);
+    if (is_watched_in_vain(entry)) forget_here(entry.fd);
   }
 }
 

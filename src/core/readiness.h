@@ -43,8 +43,8 @@ struct Watch : ListLink {
 
 class Readiness {
  public:
-  Readiness(Scheduler& scheduler, Loop& loop) noexcept : scheduler_(scheduler), loop_(loop) {}
-  ~Readiness();
+  Readiness(Scheduler& scheduler, Loop& loop) noexcept;
+  ~Readiness() = default;
   Readiness(const Readiness&) = delete;
   Readiness& operator=(const Readiness&) = delete;
 
@@ -97,6 +97,9 @@ class Readiness {
     bool changed = false;  // in the list that begins at changed_
   };
 
+  void watch_renewal() noexcept;
+  void drop_all_closed() noexcept;
+  [[nodiscard]] static bool is_watched_in_vain(const Entry& entry) noexcept;
   [[nodiscard]] Entry* find(int fd) noexcept;
   [[nodiscard]] Entry* find_or_add(int fd) noexcept;
   void watch(Entry& entry, ev_io& watcher, unsigned event, bool kept) noexcept;
@@ -114,6 +117,7 @@ class Readiness {
 
   Scheduler& scheduler_;  // not owned
   Loop& loop_;            // not owned
+  ev_fork renewal_;       // called before libev tells a new kernel queue all fds
   WaitQueue watchers_;    // suspended in wait_any()
   // By fd; made for those that were waited for. They keep their address: libev links them.
   std::vector<std::unique_ptr<Entry>> entries_;

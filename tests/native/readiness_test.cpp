@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -348,6 +350,25 @@ TEST(Readiness, AKeptWatcherDoesNotSpinWhenNobodyWaits) {
   const auto sleeps = here().stats().sleeps;  // the fd stays readable
   EXPECT_EQ(testing::sleep_ms(20), Status::kTimedOut);
   EXPECT_LT(here().stats().sleeps - sleeps, 5U);
+}
+
+TEST(Readiness, ANewKernelQueueIsNotToldOfAnFdThatWasClosedUnnoticed) {
+  const SocketPair other;
+  SocketPair forgotten;
+  auto unnoticed = std::make_unique<SocketPair>();
+  for (const SocketPair* pair : {&forgotten, unnoticed.get()}) {
+    pair->write_far('x');
+    EXPECT_EQ(wait_for(pair->near(), kReadable, Deadline::never(), &kOwner), Status::kOk);
+  }
+  const int elsewhere = dup(forgotten.near());  // so the kernel goes on telling of it
+  Readiness::forget(forgotten.near());
+  forgotten.close_near();
+  unnoticed.reset();  // its watcher is started still
+  forgotten.write_far('y');
+  EXPECT_EQ(testing::sleep_ms(20), Status::kTimedOut);  // libev makes a new queue
+  other.write_far('x');
+  EXPECT_EQ(wait_for(other.near(), kReadable, in_ms(5000), &kOwner), Status::kOk);
+  close(elsewhere);
 }
 
 TEST(Readiness, DrainedIsClearedByTheNextReadiness) {
