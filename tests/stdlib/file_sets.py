@@ -41,7 +41,7 @@ BLOCKING = GEVENT | frozenset(
     """.split()
 )
 
-SETS = {"gevent": GEVENT, "issue": BLOCKING, "all": None}
+SETS = {"gevent": GEVENT, "blocking": BLOCKING, "all": None}
 
 
 def files(tests: Path) -> list[str]:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run CPython's own tests natively and under coev.monkey, and compare case by case.
 
-    run.py [FILE ...] [--list gevent|issue|all] [--python PATH ...] [options]
+    run.py [FILE ...] [--list gevent|blocking|all] [--python PATH ...] [options]
 
 A FILE is the name of a test file (``test_queue``), of one in a package
 (``test_asyncio.test_locks``) or of a package. A case that passes natively must pass
