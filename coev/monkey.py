@@ -11,6 +11,7 @@ A thread that runs already stays a thread of the operating system; it may use
 the same locks, events and queues.
 """
 
+import gc as _gc
 import sys as _sys
 import threading as _threading
 import warnings as _warnings
@@ -19,20 +20,50 @@ from . import _coev
 from ._socket_class import patch as _rewrite_sockets
 from ._threading import patch as _rewrite_threading
 
+_LOCK_TYPES = type(_threading.Lock()), type(_threading.RLock())
+
 if not _coev._on_main_os_thread():
     raise ImportError(
         "coev.monkey must be imported from the main thread, before other threads start"
     )
 
 
+def _held_locks():
+    """Give the locks that are held now, but for those that only end a thread or a wait."""
+    own = [getattr(thread, "_tstate_lock", None) for thread in _threading.enumerate()]
+    for frame in _sys._current_frames().values():
+        while frame is not None:
+            if frame.f_code is _threading.Condition.wait.__code__:
+                own.append(frame.f_locals.get("waiter"))
+            frame = frame.f_back
+    for each in _gc.get_objects():
+        if type(each) in _LOCK_TYPES and repr(each).startswith("<locked"):
+            if not any(each is lock for lock in own):
+                yield each
+
+
+def _describe(lock):
+    """Name *lock* by what has it as an attribute or as a global name, if anything does."""
+    for owner in _gc.get_referrers(lock):
+        is_namespace = type(owner) is dict
+        names = owner if is_namespace else getattr(owner, "__dict__", {})
+        for name, value in list(names.items()):
+            if value is lock:
+                kind = names.get("__name__", "") if is_namespace else type(owner).__qualname__
+                return f"{kind}.{name} {lock!r}"
+    return repr(lock)
+
+
 def _warn_of_native_threads():
-    names = [t.name for t in _threading.enumerate() if t is not _threading.main_thread()]
-    if names:
+    threads = [t for t in _threading.enumerate() if t is not _threading.main_thread()]
+    if threads:
+        held = ", ".join(sorted(map(_describe, _held_locks())))
         _warnings.warn(
             "threads of the operating system are running already and stay so: "
-            + ", ".join(sorted(names))
-            + "; a lock that one of them waits for now cannot be handed to it. "
-            "Import coev.monkey first.",
+            + ", ".join(sorted(thread.name for thread in threads))
+            + "; a lock that one of them waits for now cannot be handed to it"
+            + (f" (held are: {held})" if held else "")
+            + ". Import coev.monkey first.",
             RuntimeWarning,
             stacklevel=3,
         )

@@ -53,3 +53,33 @@ def test_native_threads_from_before_are_named_and_go_on(name):
     warnings = [line for line in done.stderr.splitlines() if "RuntimeWarning" in line]
     assert len(warnings) == 1, describe(done)
     assert f"running already and stay so: {NATIVE[name]}" in warnings[0], describe(done)
+
+
+def test_locks_that_are_held_beside_native_threads_are_named():
+    done = run_script("""
+        import threading
+
+        class Account:
+            def __init__(self):
+                self.lock = threading.RLock()
+
+        table = threading.Lock()
+        account, free = Account(), threading.Lock()
+        go, held = threading.Event(), threading.Event()
+
+        def work():
+            with table, account.lock:
+                held.set()
+                go.wait(0.3)
+
+        thread = threading.Thread(target=work, name="worker")
+        thread.start()
+        held.wait()
+        import coev.monkey
+        thread.join()
+    """)
+    warning = next(line for line in done.stderr.splitlines() if "RuntimeWarning" in line)
+    assert "stay so: worker;" in warning, describe(done)
+    held = warning.partition("(held are: ")[2].partition(").")[0].split(", ")
+    names = [name.partition(" <")[0] for name in held]
+    assert done.returncode == 0 and names == ["Account.lock", "__main__.table"], describe(done)
