@@ -18,6 +18,7 @@ namespace coev::python::interpreters {
 namespace {
 
 constexpr const char* kRunning[] = {"run_string", "exec", "run_func", "call"};
+constexpr const char* kRunningForTests[] = {"exec_interpreter"};
 constexpr const char* kWaiting[] = {"send", "send_buffer"};
 
 template <const auto& names>
@@ -32,7 +33,7 @@ template <const auto& names, std::size_t index>
 PyObject* offloaded(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                     PyObject* keywords) {
   const Original& original = g_original<names>[index];
-  constexpr bool kRunsCode = static_cast<const void*>(&names) == &kRunning;
+  constexpr bool kRunsCode = static_cast<const void*>(&names) != &kWaiting;
   if ((kRunsCode && on_main_coroutine()) || !can_block()) {
     PyErr_Clear();
     return original(self, arguments, count, keywords);
@@ -63,7 +64,8 @@ bool install() noexcept {
   static bool installed = false;
   if (installed) return true;
   installed = when_loaded("_interpreters", adopt<kRunning>) &&
-              when_loaded("_xxsubinterpreters", adopt<kRunning>) &&  // up to 3.12
+              when_loaded("_xxsubinterpreters", adopt<kRunning>) &&         // up to 3.12
+              when_loaded("_testinternalcapi", adopt<kRunningForTests>) &&  // from 3.13 on
               when_loaded("_interpchannels", adopt<kWaiting>);
   return installed;
 }
