@@ -32,6 +32,10 @@ def compile_args() -> list[str]:
     return args + sanitizer_args()
 
 
+#: The others are compiled without exceptions: src/core/allocation.h says why.
+WITH_EXCEPTIONS = {"src/core/allocation.cpp", "src/python/introspect.cpp"}
+
+
 def sanitizer_args() -> list[str]:
     sanitizers = os.environ.get("COEV_SANITIZE")
     return [f"-fsanitize={sanitizers}", "-fno-omit-frame-pointer"] if sanitizers else []
@@ -52,7 +56,7 @@ class BuildExt(build_ext):
         super().finalize_options()
         # One folder for each set of flags, in editable installs too: an object
         # is used again only in the build it was made for.
-        flags = [compile_args(), self.include_dirs]
+        flags = [compile_args(), sorted(WITH_EXCEPTIONS), self.include_dirs]
         flags += sysconfig.get_config_vars("EXT_SUFFIX", "INCLUDEPY", "CFLAGS")
         flags += [os.environ.get(name) for name in ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS")]
         digest = hashlib.sha256(repr(flags).encode()).hexdigest()[:12]
@@ -63,6 +67,13 @@ class BuildExt(build_ext):
     def build_extensions(self) -> None:
         if not self.has_libev():
             sys.exit("coev needs libev's header ev.h: apt-get install libev-dev")
+        compile_source = self.compiler._compile
+
+        def compile_with_own_flags(obj, source, ext, cc_args, extra, pp_opts):
+            own = [] if source in WITH_EXCEPTIONS else ["-fno-exceptions"]
+            compile_source(obj, source, ext, cc_args, extra + own, pp_opts)
+
+        self.compiler._compile = compile_with_own_flags
         super().build_extensions()
 
     def has_libev(self) -> bool:

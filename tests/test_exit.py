@@ -394,6 +394,75 @@ def test_coroutine_blocked_in_offload_does_not_hold_up_the_exit():
     )
 
 
+# What another OS thread may be at, for ever, when the interpreter goes.
+PASTIMES = {
+    "native_sleep": "native_sleep(0.2)",
+    "native_call": "native_sleep(0.001)",
+    "computing": "sum(range(100))",
+    "sleeping": "coev.sleep(0.001)",
+    "switching": "coev.yield_now()",
+    "starting": "coev.spawn(sum, range(1000)).join()",
+    "receiving": "a.send(b'x'); b.recv(1)",
+}
+
+# What the interpreter destroys last lets the others run on while it does.
+LONG_END = """
+import sys, time, _thread
+native_sleep, start_native_thread = time.sleep, _thread.start_new_thread
+
+class LongEnd:
+    def __del__(self, native_sleep=native_sleep):
+        native_sleep(0.4)
+
+sys.modules["long end"] = LongEnd()
+"""
+
+
+@pytest.mark.parametrize("pastime", PASTIMES)
+def test_pool_thread_may_want_the_interpreter_that_is_going(pastime):
+    check_script(
+        LONG_END
+        + f"""
+import coev, socket
+a, b = socket.socketpair()
+
+def work():
+    while True:
+        {PASTIMES[pastime]}
+
+coev.spawn(coev.offload, work)
+coev.sleep(0.05)
+print("ok")
+""",
+        expect="ok",
+    )
+
+
+@pytest.mark.parametrize("pastime", PASTIMES)
+def test_os_thread_with_a_scheduler_may_want_the_interpreter_that_is_going(pastime):
+    check_script(
+        LONG_END
+        + f"""
+import coev, socket
+a, b = socket.socketpair()
+
+def work():
+    while True:
+        {PASTIMES[pastime]}
+
+def others():
+    for _ in range(3):
+        coev.spawn(work)
+    work()
+
+start_native_thread(others, ())
+native_sleep(0.05)
+print("ok")
+""",
+        expect="ok",
+    )
+
+
 def test_uncaught_error_in_main_kills_spawned_coroutines_and_says_so():
     done = run("""
     import coev

@@ -10,14 +10,11 @@ from support_monkey import assert_clean_end, assert_same, scenarios
 
 PREPARE = """
 import coev.monkey
-import coev, multiprocessing, os, threading, time
+import coev, multiprocessing, os, support_os_threads, threading, time
 
 mp = multiprocessing.get_context("fork")
 held = mp.Lock()
 held.acquire()
-
-def os_threads():
-    return len(os.listdir("/proc/self/task"))
 """
 
 WAITS = {
@@ -111,7 +108,7 @@ except TimeoutError:
     pass
 else:
     raise AssertionError("the lock was held")
-assert os_threads() == 1, os_threads()
+assert support_os_threads.are_left(1)
 held.release()
 time.sleep(0.05)
 assert held.acquire(block=False)

@@ -6,7 +6,7 @@ from support_monkey import assert_clean_end, assert_same, scenarios
 
 PREPARE = """
 import coev.monkey
-import coev, os, signal, threading, time
+import coev, os, signal, support_os_threads, threading, time
 
 def child(seconds, code=0):
     pid = os.fork()
@@ -17,9 +17,6 @@ def child(seconds, code=0):
 
 def descriptors():
     return sorted(os.listdir("/proc/self/fd"))
-
-def os_threads():
-    return len(os.listdir("/proc/self/task"))
 """
 
 WAITS = {
@@ -75,12 +72,13 @@ def wait():
     {wait.replace("0.3", "30")}
 
 time.sleep(0.01)
-before = descriptors(), os_threads()
+before = descriptors()
 waiting = coev.spawn(wait)
 time.sleep(0.1)
 waiting.kill()
 waiting.join()
-assert (descriptors(), os_threads()) == before, (descriptors(), os_threads(), before)
+assert descriptors() == before, (descriptors(), before)
+assert support_os_threads.are_left(1)
 
 try:
     with coev.timeout(0.1):
@@ -89,7 +87,8 @@ except TimeoutError:
     pass
 else:
     raise AssertionError("the wait did not end")
-assert (descriptors(), os_threads()) == before
+assert descriptors() == before
+assert support_os_threads.are_left(1)
 children = open(f"/proc/self/task/{{os.getpid()}}/children").read().split()
 for pid in map(int, children):
     os.kill(pid, signal.SIGKILL)
@@ -165,7 +164,7 @@ for thread in threads:
 for thread in threads:
     thread.join()
 assert statuses == {pid: i << 8 for i, pid in enumerate(pids)}
-assert os_threads() == 1
+assert support_os_threads.are_left(1)
 """
     )
 

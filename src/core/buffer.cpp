@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <new>
 
+#include "core/allocation.h"
 #include "core/io.h"
 
 namespace coev {
@@ -29,12 +29,8 @@ bool BufferedStream::reserve(std::size_t wanted) noexcept {
     begin_ = 0;
   }
   if (buffer_.size() >= room) return true;
-  try {  // twice as much at least: a search for a delimiter asks byte by byte
-    buffer_.resize(room > 2 * buffer_.size() ? room : 2 * buffer_.size());
-  } catch (const std::bad_alloc&) {
-    return false;
-  }
-  return true;
+  // Twice as much at least: a search for a delimiter asks byte by byte.
+  return allocation::try_to([&] { buffer_.resize(std::max(room, 2 * buffer_.size())); });
 }
 
 // Reads until at least `wanted` bytes are there.
@@ -124,11 +120,8 @@ Status BufferedStream::write(std::string_view bytes, Deadline deadline) noexcept
     pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(sent_));
     sent_ = 0;
   }
-  try {
-    pending_.insert(pending_.end(), bytes.begin(), bytes.end());
-  } catch (const std::bad_alloc&) {
-    return Status::kNoMemory;
-  }
+  const auto collect = [&] { pending_.insert(pending_.end(), bytes.begin(), bytes.end()); };
+  if (!allocation::try_to(collect)) return Status::kNoMemory;
   return unsent() >= chunk_bytes_ ? flush(deadline) : Status::kOk;
 }
 

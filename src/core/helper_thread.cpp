@@ -7,13 +7,11 @@ namespace {
 
 // Frames that cancelling cuts off leave their marks on the stack, where the end of
 // the thread comes along.
-struct CutOffFrames {
-  ~CutOffFrames() {
-    constexpr std::size_t kReachBytes = 64 * 1024;
-    sanitizer::forget_marks(static_cast<char*>(__builtin_frame_address(0)) - kReachBytes,
-                            kReachBytes);
-  }
-};
+void forget_cut_off_frames(void*) {
+  constexpr std::size_t kReachBytes = 64 * 1024;
+  sanitizer::forget_marks(static_cast<char*>(__builtin_frame_address(0)) - kReachBytes,
+                          kReachBytes);
+}
 
 }  // namespace
 
@@ -36,8 +34,9 @@ Status HelperThread::start(Function function, void* argument, const sigset_t& si
 
 void* HelperThread::run(void* self) {
   auto& helper = *static_cast<HelperThread*>(self);
-  const CutOffFrames below;
+  pthread_cleanup_push(forget_cut_off_frames, nullptr);
   helper.function_(helper.argument_);
+  pthread_cleanup_pop(1);
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
   helper.returned_.set();
   return nullptr;

@@ -19,7 +19,7 @@ namespace coev {
 
 class HelperThread {
  public:
-  // Cancellation unwinds it, so it must not be noexcept.
+  // Cancellation cuts it off: its destructors do not run.
   using Function = void (*)(void* argument);
 
   HelperThread() = default;

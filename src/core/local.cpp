@@ -1,8 +1,9 @@
 #include "core/local.h"
 
 #include <atomic>
-#include <new>
 #include <utility>
+
+#include "core/allocation.h"
 
 namespace coev {
 namespace {
@@ -33,12 +34,9 @@ bool LocalStorage::set(int key, void* value) noexcept {
     inline_[index] = value;
     return true;
   }
-  if (index - kInline >= more_.size()) {
-    try {
-      more_.resize(index - kInline + 1);
-    } catch (const std::bad_alloc&) {
-      return false;
-    }
+  if (index - kInline >= more_.size() &&
+      !allocation::try_to([&] { more_.resize(index - kInline + 1); })) {
+    return false;
   }
   more_[index - kInline] = value;
   return true;

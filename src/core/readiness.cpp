@@ -2,8 +2,7 @@
 
 #include <fcntl.h>
 
-#include <new>
-
+#include "core/allocation.h"
 #include "core/registry.h"
 #include "core/scheduler.h"
 
@@ -61,12 +60,11 @@ Readiness::Entry* Readiness::find(int fd) noexcept {
 Readiness::Entry* Readiness::find_or_add(int fd) noexcept {
   if (Entry* entry = find(fd)) return entry;
   const auto index = static_cast<std::size_t>(fd);
-  try {
+  const bool added = allocation::try_to([&] {
     if (index >= entries_.size()) entries_.resize(index + index / 2 + 64);
     entries_[index] = std::make_unique<Entry>();
-  } catch (const std::bad_alloc&) {
-    return nullptr;
-  }
+  });
+  if (!added) return nullptr;
   Entry& entry = *entries_[index];
   entry.table = this;
   entry.fd = fd;

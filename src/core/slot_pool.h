@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cstddef>
-#include <new>
 #include <vector>
 
+#include "core/allocation.h"
 #include "core/coroutine.h"
 
 namespace coev {
@@ -15,12 +15,7 @@ class SlotPool {
   // Once before the first put() of a size. ERRORS: false without memory.
   [[nodiscard]] bool make_room(std::size_t stack_bytes) noexcept {
     if (find(stack_bytes) != nullptr) return true;
-    try {
-      shelves_.push_back({stack_bytes, nullptr});
-    } catch (const std::bad_alloc&) {
-      return false;
-    }
-    return true;
+    return allocation::try_to([&] { shelves_.push_back({stack_bytes, nullptr}); });
   }
 
   void put(Coroutine& slot) noexcept {

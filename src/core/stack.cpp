@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <new>
 
+#include "core/allocation.h"
 #include "core/sanitizer.h"
 
 #ifndef MADV_GUARD_INSTALL
@@ -66,22 +66,16 @@ bool StackPool::map_slab(std::size_t stack_bytes) noexcept {
   if (memory == MAP_FAILED) return false;
   sanitizer::forget_marks(memory, bytes);
   madvise(memory, bytes, MADV_NOHUGEPAGE);  // a huge page would make each stack cost 2 MiB
-  try {
-    slabs_.push_back({static_cast<char*>(memory), bytes, 0, stack_bytes});
-  } catch (const std::bad_alloc&) {
-    munmap(memory, bytes);
-    return false;
-  }
-  return true;
+  const Slab slab{static_cast<char*>(memory), bytes, 0, stack_bytes};
+  if (allocation::try_to([&] { slabs_.push_back(slab); })) return true;
+  munmap(memory, bytes);
+  return false;
 }
 
 Stack StackPool::carve(Slab& slab) noexcept {
   char* guard = slab.memory + slab.used;
-  try {
-    if (free_.capacity() <= size_) free_.reserve(2 * size_ + 64);
-  } catch (const std::bad_alloc&) {
-    return {};
-  }
+  const auto grow = [&] { free_.reserve(2 * size_ + 64); };
+  if (free_.capacity() <= size_ && !allocation::try_to(grow)) return {};
   if (!install_guard(guard)) return {};
   slab.used += slab.stack_bytes + page_bytes();
   ++size_;

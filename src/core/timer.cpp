@@ -1,6 +1,6 @@
 #include "core/timer.h"
 
-#include <new>
+#include "core/allocation.h"
 
 namespace coev {
 
@@ -35,11 +35,9 @@ void TimerHeap::sift_down(std::size_t position, Entry entry) noexcept {
 }
 
 bool TimerHeap::arm(Timer& timer, Deadline deadline) noexcept {
-  try {
-    heap_.push_back({});
-  } catch (const std::bad_alloc&) {
-    return false;
-  }
+  const auto grow = [&] { heap_.reserve(2 * heap_.size() + 64); };
+  if (heap_.size() == heap_.capacity() && !allocation::try_to(grow)) return false;
+  heap_.push_back({});
   sift_up(heap_.size() - 1, {deadline.ns(), &timer});
   return true;
 }

@@ -6,6 +6,7 @@
 #include <deque>
 #include <new>
 
+#include "core/allocation.h"
 #include "core/event.h"
 #include "core/scheduler.h"
 #include "python/blocking.h"
@@ -102,12 +103,8 @@ class Mailbox {
 
  private:
   Status push(PyObject* object) noexcept {
-    try {
-      objects_.push_back(object);
-    } catch (const std::bad_alloc&) {
-      return Status::kNoMemory;
-    }
-    return Status::kOk;
+    const bool added = allocation::try_to([&] { objects_.push_back(object); });
+    return added ? Status::kOk : Status::kNoMemory;
   }
 
   const std::size_t capacity_;
