@@ -142,7 +142,19 @@ Coroutine* Scheduler::spawn(Coroutine::Entry entry, void* argument, void* owner)
   slot->id = g_next_id.fetch_add(1, std::memory_order_relaxed);
   ++stats_.spawned;
   make_ready(*slot, Status::kOk);
+  newest_ = slot;
   return slot;
+}
+
+void Scheduler::run_newest_first() noexcept {
+  Coroutine* newest = std::exchange(newest_, nullptr);
+  if (newest == nullptr || newest->state != CoroutineState::kReady ||
+      ++transfers_in_turn_ >= kTransferQuota) {
+    return;
+  }
+  newest->unlink();
+  run_queue_.push_front(*newest);
+  ++turn_left_;
 }
 
 void Scheduler::run_slot(void* argument) noexcept {
@@ -319,6 +331,7 @@ void Scheduler::prefetch_ready() noexcept {
 void Scheduler::start_turn() noexcept {
   ++stats_.turns;
   transfers_in_turn_ = 0;
+  newest_ = nullptr;
   run_messages();
   const std::int64_t now = now_ns();
   // I/O first: what is ready when its deadline passes came in time. Under load
@@ -507,7 +520,7 @@ void Scheduler::forget_everybody_else() noexcept {
   inbox_.store(nullptr);
   posting_.store(0);
   pool_.clear();
-  all_slots_ = nullptr;
+  all_slots_ = newest_ = nullptr;
   loop_.recreate();
   readiness_.reset();
   orphaned_main_ = orphaned_main_ || current_ != main_;

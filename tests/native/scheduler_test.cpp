@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/time.h>
 
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -54,6 +55,51 @@ TEST(Scheduler, WhatASpawnedCoroutineSpawnsRunsOneTurnLater) {
   group.spawn([&] { order += 'b'; });
   group.join();
   EXPECT_EQ(order, "abc");
+}
+
+TEST(Scheduler, TheNewestNeedNotWaitForItsTurn) {
+  std::string order;
+  Group group;
+  group.spawn([&] { order += 'a'; });
+  group.spawn([&] { order += 'b'; });
+  here().run_newest_first();
+  yield_turns(1);
+  EXPECT_EQ(order, "ba");
+  group.join();
+}
+
+TEST(Scheduler, OnlyWhoWasSpawnedInThisTurnGoesFirst) {
+  std::string order;
+  Group group;
+  group.spawn([&] {
+    order += 'a';
+    here().run_newest_first();  // it was spawned before this turn
+    yield_turns(1);
+    order += 'd';
+  });
+  group.spawn([&] { order += 'b'; });
+  group.spawn([&] { order += 'c'; });
+  group.join();
+  EXPECT_EQ(order, "abcd");
+  here().run_newest_first();  // nobody is there
+}
+
+TEST(Scheduler, ThoseThatGoFirstDoNotKeepTheOthersWaitingForEver) {
+  Group group;
+  bool stop = false;
+  int generations = 0;
+  std::function<void()> start_the_next = [&] {
+    ++generations;
+    if (stop || generations > 100'000) return;
+    group.spawn(start_the_next);
+    here().run_newest_first();
+  };
+  group.spawn([&] { stop = true; });
+  group.spawn(start_the_next);
+  here().run_newest_first();
+  group.join();
+  EXPECT_GT(generations, 1);
+  EXPECT_LT(generations, 1'000);
 }
 
 TEST(Scheduler, YieldAloneReturnsAtOnce) {
