@@ -21,19 +21,24 @@ class LockThread:
         self._ident = None
         self._native_id = None
         self._tstate_lock = None
-        self._started = Event()
+        started = _coev._thread_event(Event)
+        if started is None:
+            started = Event()
+        else:
+            started._flag = False
+        self._started = started
         self._is_stopped = False
         self._initialized = True
         self._stderr = _sys.stderr
         self._invoke_excepthook = _coev._thread_hook(excepthook, _sys.excepthook)
-        if _dangling._pending_removals:
-            _dangling.add(self)
-        else:
-            _coev._thread_dangles(self, _dangling.data)
+        _coev._thread_dangles(
+            self, _dangling.data, _dangling._pending_removals, _dangling._iterating
+        ) or _dangling.add(self)
 
     def start(self):
+        started = self._started
         if not self._initialized or not _coev._thread_announce(
-            self, self._started, _active_limbo_lock, _limbo
+            self, started, _active_limbo_lock, _limbo
         ):
             return _coev_originals.start(self)
         try:
@@ -42,25 +47,35 @@ class LockThread:
             with _active_limbo_lock:
                 del _limbo[self]
             raise
-        _coev._thread_await(self._started) or self._started.wait()
+        started._flag or _coev._thread_await(started) or started.wait()
 
     def _bootstrap_inner(self):
-        if not _coev._thread_is_stock(self):
+        started = self._started
+        begun = _coev._thread_begin(self, started, get_ident, get_native_id, _set_sentinel)
+        if begun is None:
             return _coev_originals._bootstrap_inner(self)
         try:
-            self._ident = ident = get_ident()
-            self._tstate_lock = lock = _coev._thread_lock(_set_sentinel)
-            if not self._daemonic and not _coev._thread_keep_lock(
-                lock, _shutdown_locks_lock, _shutdown_locks
-            ):
-                with _shutdown_locks_lock:
-                    _maintain_shutdown_locks()
-                    _shutdown_locks.add(lock)
-            self._native_id = get_native_id()
+            ident, self._native_id, lock = begun
+            del begun  # it would live as long as the thread
+            self._ident = ident
+            self._tstate_lock = lock
+            started._flag = True
             if not _coev._thread_enter(
-                self, ident, self._started, _active_limbo_lock, _active, _limbo
+                self,
+                ident,
+                started,
+                _active_limbo_lock,
+                _active,
+                _limbo,
+                None if self._daemonic else lock,
+                _shutdown_locks_lock,
+                _shutdown_locks,
             ):
-                self._started.set()
+                if not self._daemonic:
+                    with _shutdown_locks_lock:
+                        _maintain_shutdown_locks()
+                        _shutdown_locks.add(lock)
+                started.set()
                 with _active_limbo_lock:
                     _active[ident] = self
                     del _limbo[self]
@@ -75,7 +90,7 @@ class LockThread:
             except:  # noqa: E722
                 self._invoke_excepthook(self)
         finally:
-            _coev._thread_leave(self, _active_limbo_lock, _active) or self._delete()
+            _coev._thread_leave(self, self._ident, _active_limbo_lock, _active) or self._delete()
 
     def join(self, timeout=None):
         if (
@@ -115,18 +130,23 @@ class HandleThread:
         self._ident = None
         self._native_id = None
         self._handle = _ThreadHandle()
-        self._started = Event()
+        started = _coev._thread_event(Event)
+        if started is None:
+            started = Event()
+        else:
+            started._flag = False
+        self._started = started
         self._initialized = True
         self._stderr = _sys.stderr
         self._invoke_excepthook = _coev._thread_hook(excepthook, _sys.excepthook)
-        if _dangling._pending_removals:
-            _dangling.add(self)
-        else:
-            _coev._thread_dangles(self, _dangling.data)
+        _coev._thread_dangles(
+            self, _dangling.data, _dangling._pending_removals, _dangling._iterating
+        ) or _dangling.add(self)
 
     def start(self):
+        started = self._started
         if not self._initialized or not _coev._thread_announce(
-            self, self._started, _active_limbo_lock, _limbo
+            self, started, _active_limbo_lock, _limbo
         ):
             return _coev_originals.start(self)
         try:
@@ -135,18 +155,20 @@ class HandleThread:
             with _active_limbo_lock:
                 del _limbo[self]
             raise
-        _coev._thread_await(self._started) or self._started.wait()
+        started._flag or _coev._thread_await(started) or started.wait()
 
     def _bootstrap_inner(self):
-        if not _coev._thread_is_stock(self):
+        started = self._started
+        begun = _coev._thread_begin(self, started, get_ident, get_native_id)
+        if begun is None:
             return _coev_originals._bootstrap_inner(self)
         try:
-            self._ident = ident = get_ident()
-            self._native_id = get_native_id()
-            if not _coev._thread_enter(
-                self, ident, self._started, _active_limbo_lock, _active, _limbo
-            ):
-                self._started.set()
+            ident, self._native_id = begun
+            del begun  # it would live as long as the thread
+            self._ident = ident
+            started._flag = True
+            if not _coev._thread_enter(self, ident, started, _active_limbo_lock, _active, _limbo):
+                started.set()
                 with _active_limbo_lock:
                     _active[ident] = self
                     del _limbo[self]
@@ -161,7 +183,7 @@ class HandleThread:
             except:  # noqa: E722
                 self._invoke_excepthook(self)
         finally:
-            _coev._thread_leave(self, _active_limbo_lock, _active) or self._delete()
+            _coev._thread_leave(self, self._ident, _active_limbo_lock, _active) or self._delete()
 
     def join(self, timeout=None):
         if (

@@ -131,7 +131,7 @@ def _rewrite_thread(thread, replacement):
         or not _is_own(thread.daemon.fget)
     ):
         return
-    _coev._thread_adopt(threading, (*methods, "daemon"), ("is_set", "set", "wait"))
+    _coev._thread_adopt(threading, (*methods, "daemon"), ("__init__", "is_set", "set", "wait"))
     for name in rewritten:
         function = getattr(thread, name)
         original = _copy(function).__code__

@@ -125,8 +125,8 @@ void release_sentinel(PyObject* weak_reference) noexcept {
   const Ref reference = Ref::steal(weak_reference);
   if (!reference) return;
   const Ref lock = Ref::steal(PyObject_CallNoArgs(reference.get()));
+  if (!lock) PyErr_Clear();
   if (lock && lock.get() != Py_None) native_locks::release_if_locked(lock.get());
-  PyErr_Clear();
 }
 
 // What a slot runs. detach() ends it, when finalizers of the thread state's
@@ -360,8 +360,8 @@ void coroutine_finalize(PyObject* object) {
 }
 
 void coroutine_dealloc(PyObject* object) {
-  if (PyObject_CallFinalizerFromDealloc(object) < 0) return;
   CoroutineObject* self = cast(object);
+  if (self->exception != nullptr && PyObject_CallFinalizerFromDealloc(object) < 0) return;
   PyTypeObject* type = Py_TYPE(object);
   PyObject_GC_UnTrack(object);
   if (self->weak_references != nullptr) PyObject_ClearWeakRefs(object);

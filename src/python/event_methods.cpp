@@ -53,13 +53,6 @@ IntrusiveList<Waiter>& waiters_of(PyObject* event) noexcept {
 }
 static_assert(kBuckets == 1 << 10);
 
-void wake_waiters(PyObject* event) noexcept {
-  IntrusiveList<Waiter>& waiters = waiters_of(event);
-  for (Waiter* waiter = waiters.first(); waiter != nullptr; waiter = waiters.next(*waiter)) {
-    if (waiter->event == event) waiter->woken.set();
-  }
-}
-
 Status wait_for_set(PyObject* event, Deadline deadline) noexcept {
   Waiter self;
   self.event = event;
@@ -73,16 +66,16 @@ Status wait_for_set(PyObject* event, Deadline deadline) noexcept {
 PyObject* change_flag(PyObject* event, PyObject* flag) noexcept {
   const int conditioned = has_condition(event);
   if (conditioned != 0) return conditioned < 0 ? nullptr : Py_NewRef(Py_False);
-  const bool changed =
-      flag == Py_True ? set_event(event) : PyObject_SetAttr(event, flag_name(), flag) == 0;
-  return changed ? Py_NewRef(Py_True) : nullptr;
+  if (PyObject_SetAttr(event, flag_name(), flag) < 0) return nullptr;
+  if (flag == Py_True) wake_event(event);
+  Py_RETURN_TRUE;
 }
 
 PyObject* event_set(PyObject*, PyObject* event) { return change_flag(event, Py_True); }
 PyObject* event_clear(PyObject*, PyObject* event) { return change_flag(event, Py_False); }
 
 PyObject* event_wake(PyObject*, PyObject* event) {
-  wake_waiters(event);
+  wake_event(event);
   Py_RETURN_NONE;
 }
 
@@ -125,25 +118,27 @@ PyObject* event_wait(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
 
 }  // namespace
 
-int event_flag(PyObject* event) noexcept {
-  if (has_condition(event) == 0) [[likely]] {
-    const Ref flag = Ref::steal(PyObject_GetAttr(event, flag_name()));
-    if (flag.get() == Py_True) return 1;
-    if (flag.get() == Py_False) return 0;
-  }
-  PyErr_Clear();
-  return -1;
+bool event_has_flag_alone(PyObject* event) noexcept {
+  const int conditioned = has_condition(event);
+  if (conditioned < 0) PyErr_Clear();
+  return conditioned == 0;
 }
 
-bool set_event(PyObject* event) noexcept {
-  if (PyObject_SetAttr(event, flag_name(), Py_True) < 0) return false;
-  wake_waiters(event);
-  return true;
+bool event_is_set(PyObject* event) noexcept {
+  const Ref flag = Ref::steal(PyObject_GetAttr(event, flag_name()));
+  if (!flag) PyErr_Clear();
+  return flag.get() != Py_False;
+}
+
+void wake_event(PyObject* event) noexcept {
+  IntrusiveList<Waiter>& waiters = waiters_of(event);
+  for (Waiter* waiter = waiters.first(); waiter != nullptr; waiter = waiters.next(*waiter)) {
+    if (waiter->event == event) waiter->woken.set();
+  }
 }
 
 bool wait_for_event(PyObject* event) noexcept {
-  return event_flag(event) == 1 ||
-         static_cast<bool>(Ref::steal(wait_until_set(event, Deadline::never())));
+  return static_cast<bool>(Ref::steal(wait_until_set(event, Deadline::never())));
 }
 
 PyMethodDef event_functions[] = {

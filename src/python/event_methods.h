@@ -14,11 +14,13 @@ extern PyMethodDef event_functions[];
 
 // The same without a call from Python. REQUIRES: `event` is an instance of threading.Event
 // and of no class of its own.
-// Whether it is set; -1, without an exception, if its Condition has to be used.
-[[nodiscard]] int event_flag(PyObject* event) noexcept;
-// set() and wait(). REQUIRES: event_flag() is not -1. SWITCHES: wait_for_event() only if it
-// is not set. ERRORS: false with an exception set.
-[[nodiscard]] bool set_event(PyObject* event) noexcept;
+// Whether nobody has asked for its Condition, which would have to be used.
+[[nodiscard]] bool event_has_flag_alone(PyObject* event) noexcept;
+// REQUIRES, all below: event_has_flag_alone().
+[[nodiscard]] bool event_is_set(PyObject* event) noexcept;
+// What set() does when the flag is set. SWITCHES: never.
+void wake_event(PyObject* event) noexcept;
+// wait(), if it is not set. SWITCHES: always. ERRORS: false with an exception set.
 [[nodiscard]] bool wait_for_event(PyObject* event) noexcept;
 
 }  // namespace coev::python

@@ -25,13 +25,9 @@ struct Names {
   PyObject* daemon = intern("daemon");
   PyObject* daemonic = intern("_daemonic");
   PyObject* daemons_allowed = intern("_daemon_threads_allowed");
-  PyObject* dangling = intern("_dangling");
-  PyObject* data = intern("data");
   PyObject* dunder_name = intern("__name__");
-  PyObject* iterating = intern("_iterating");
   PyObject* make_hook = intern("_make_invoke_excepthook");
   PyObject* originals = intern("_coev_originals");
-  PyObject* pending_removals = intern("_pending_removals");
 };
 
 const Names& names() noexcept {
@@ -55,7 +51,7 @@ class Stock {
     return values_ != nullptr;
   }
 
-  [[nodiscard]] bool is_base(PyObject* object) const noexcept { return Py_TYPE(object) == base_; }
+  [[nodiscard]] bool is_base(const PyTypeObject* type) const noexcept { return type == base_; }
 
   [[nodiscard]] bool includes(PyTypeObject* type) noexcept {
     Known& known = known_[(reinterpret_cast<std::uintptr_t>(type) >> 5) % known_.size()];
@@ -119,10 +115,10 @@ Ref call_global(PyObject* name) noexcept {
 
 bool is_stock(PyObject* thread) noexcept { return g_thread.includes(Py_TYPE(thread)); }
 
-// event_flag() of anything.
-int flag_of(PyObject* event) noexcept {
-  const bool is_plain = g_event.is_base(event) && g_event.includes(Py_TYPE(event));
-  return is_plain ? event_flag(event) : -1;
+// Whether it is an Event whose flag is all that there is to it.
+bool is_plain(PyObject* event) noexcept {
+  return g_event.is_base(Py_TYPE(event)) && g_event.includes(Py_TYPE(event)) &&
+         event_has_flag_alone(event);
 }
 
 // The lock of one of threading's tables, while it is needed; not held if somebody else
@@ -190,7 +186,9 @@ PyObject* thread_name(PyObject* const* arguments) {
   const Ref number = Ref::steal(PyObject_CallNoArgs(arguments[0]));
   if (!number) return nullptr;
   if (arguments[1] == Py_None) return numbered_name(number.get(), nullptr);
-  const Ref target_name = attribute(arguments[1], names().dunder_name);
+  Ref target_name = PyFunction_Check(arguments[1])
+                        ? Ref::borrow(reinterpret_cast<PyFunctionObject*>(arguments[1])->func_name)
+                        : attribute(arguments[1], names().dunder_name);
   if (!target_name) {
     if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return nullptr;
     PyErr_Clear();
@@ -223,29 +221,56 @@ PyObject* thread_daemon(PyObject* const* arguments) {
   return nullptr;
 }
 
-// What WeakSet._remove() does, for threading._dangling.
-PyObject* forget_dangling(PyObject*, PyObject* reference) {
-  const Ref set = Ref::borrow(global(names().dangling));
-  if (!set || set.get() == Py_None) Py_RETURN_NONE;  // the interpreter ends
-  const Ref iterating = attribute(set.get(), names().iterating);
-  const int is_iterated = iterating ? PyObject_IsTrue(iterating.get()) : -1;
-  if (is_iterated < 0) return nullptr;
-  const Ref from = attribute(set.get(), is_iterated ? names().pending_removals : names().data);
-  if (!from) return nullptr;
-  const int done =
-      is_iterated ? PyList_Append(from.get(), reference) : PySet_Discard(from.get(), reference);
+// Event(), but for its flag. None: nothing is done.
+PyObject* thread_event(PyObject*, PyObject* cls) {
+  auto* type = reinterpret_cast<PyTypeObject*>(cls);
+  if (!g_event.is_base(type) || !g_event.includes(type) ||
+      type->tp_new != PyBaseObject_Type.tp_new) {
+    Py_RETURN_NONE;
+  }
+  static PyObject* const nothing = PyTuple_New(0);
+  return nothing == nullptr ? nullptr : type->tp_new(type, nothing, nullptr);
+}
+
+// What a weak reference in threading._dangling calls when its Thread is gone, as
+// WeakSet._remove() does; `parts`: data, _pending_removals and _iterating of that set.
+PyObject* forget_dangling(PyObject* parts, PyObject* reference) {
+  const bool is_iterated = PySet_GET_SIZE(PyTuple_GET_ITEM(parts, 2)) != 0;
+  const int done = is_iterated ? PyList_Append(PyTuple_GET_ITEM(parts, 1), reference)
+                               : PySet_Discard(PyTuple_GET_ITEM(parts, 0), reference);
   return done < 0 ? nullptr : Py_NewRef(Py_None);
 }
 
 PyMethodDef forget_dangling_definition = {"_remove", forget_dangling, METH_O, nullptr};
 
-// _dangling.add(thread): thread, _dangling.data. REQUIRES: no removal is pending.
+// The callback for a set of these three parts; nearly always the last one serves again.
+// Borrowed.
+PyObject* dangling_callback(PyObject* const* parts) noexcept {
+  static PyObject* made_for = nullptr;  // owned, so that no other set can be at its address
+  static PyObject* made = nullptr;
+  if (made != nullptr && made_for == parts[0]) [[likely]]
+    return made;
+  const Ref all = Ref::steal(PyTuple_Pack(3, parts[0], parts[1], parts[2]));
+  PyObject* callback = all ? PyCFunction_New(&forget_dangling_definition, all.get()) : nullptr;
+  if (callback == nullptr) return nullptr;
+  Py_XSETREF(made_for, Py_NewRef(parts[0]));
+  Py_XSETREF(made, callback);
+  return made;
+}
+
+// _dangling.add(thread): thread, _dangling.data, ._pending_removals, ._iterating. False:
+// nothing is done.
 PyObject* thread_dangles(PyObject* const* arguments) {
-  static PyObject* const forget = PyCFunction_New(&forget_dangling_definition, nullptr);
-  if (forget == nullptr) return nullptr;
-  const Ref reference = Ref::steal(PyWeakref_NewRef(arguments[0], forget));
-  if (!reference || PySet_Add(arguments[1], reference.get()) < 0) return nullptr;
-  Py_RETURN_NONE;
+  PyObject* const* parts = arguments + 1;
+  if (!PySet_CheckExact(parts[0]) || !PyList_CheckExact(parts[1]) || !PySet_CheckExact(parts[2]) ||
+      PyList_GET_SIZE(parts[1]) != 0) {
+    Py_RETURN_FALSE;
+  }
+  PyObject* callback = dangling_callback(parts);
+  if (callback == nullptr) return nullptr;
+  const Ref reference = Ref::steal(PyWeakref_NewRef(arguments[0], callback));
+  if (!reference || PySet_Add(parts[0], reference.get()) < 0) return nullptr;
+  Py_RETURN_TRUE;
 }
 
 // _make_invoke_excepthook(): threading.excepthook, sys.excepthook. What it makes depends
@@ -271,64 +296,90 @@ PyObject* thread_hook(PyObject* const* arguments) {
 // _limbo. False: nothing is done, perhaps because it has to raise an error.
 PyObject* thread_announce(PyObject* const* arguments) {
   PyObject* thread = arguments[0];
-  if (!is_stock(thread) || flag_of(arguments[1]) != 0) Py_RETURN_FALSE;
+  if (!is_stock(thread) || !is_plain(arguments[1]) || event_is_set(arguments[1])) Py_RETURN_FALSE;
   const Guard guard(arguments[2]);
   if (!guard || !PyDict_CheckExact(arguments[3])) Py_RETURN_FALSE;
   return PyDict_SetItem(arguments[3], thread, thread) < 0 ? nullptr : Py_NewRef(Py_True);
 }
 
-// _started.wait(). False: nothing is done.
+// _started.wait() where it is not set. False: nothing is done.
 PyObject* thread_await(PyObject*, PyObject* event) {
-  if (flag_of(event) < 0) Py_RETURN_FALSE;
+  if (!is_plain(event)) Py_RETURN_FALSE;
+  thread_state::scheduler().run_newest_first();
   return wait_for_event(event) ? Py_NewRef(Py_True) : nullptr;
 }
 
-PyObject* thread_is_stock(PyObject*, PyObject* thread) { return PyBool_FromLong(is_stock(thread)); }
-
-// A lock that the end of the current coroutine releases, held: _set_sentinel.
-PyObject* thread_lock(PyObject*, PyObject* set_sentinel) {
-  PyObject* object = PyObject_CallNoArgs(set_sentinel);
-  Lock* lock = object == nullptr ? nullptr : native_locks::find_lock(object);
+// A lock that the end of the current coroutine releases, held.
+Ref end_lock(PyObject* set_sentinel) noexcept {
+  Ref object = Ref::steal(PyObject_CallNoArgs(set_sentinel));
+  Lock* lock = object ? native_locks::find_lock(object.get()) : nullptr;
   if (lock != nullptr) static_cast<void>(lock->try_acquire());
   return object;
 }
 
-// Has the lock waited for at exit: lock, _shutdown_locks_lock, _shutdown_locks. False:
-// nothing is done; with so many it is time to look which are needed.
-PyObject* thread_keep_lock(PyObject* const* arguments) {
-  constexpr Py_ssize_t kFew = 64;
-  const Guard guard(arguments[1]);
-  if (!guard || !PySet_CheckExact(arguments[2]) || PySet_GET_SIZE(arguments[2]) > kFew) {
-    Py_RETURN_FALSE;
+// What the new thread finds out about itself: thread, _started, get_ident, get_native_id
+// and, up to 3.12, _set_sentinel. A tuple of what these say; None: nothing is done.
+PyObject* thread_begin(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  if (count != 4 && count != 5) {
+    PyErr_BadArgument();
+    return nullptr;
   }
-  return PySet_Add(arguments[2], arguments[0]) < 0 ? nullptr : Py_NewRef(Py_True);
+  if (!is_stock(arguments[0]) || !is_plain(arguments[1])) Py_RETURN_NONE;
+  const Ref ident = Ref::steal(PyObject_CallNoArgs(arguments[2]));
+  const Ref native_id = ident ? Ref::steal(PyObject_CallNoArgs(arguments[3])) : Ref();
+  if (!native_id) return nullptr;
+  if (count == 4) return PyTuple_Pack(2, ident.get(), native_id.get());
+  const Ref lock = end_lock(arguments[4]);
+  return lock ? PyTuple_Pack(3, ident.get(), native_id.get(), lock.get()) : nullptr;
 }
 
-// Tells that it has started, and moves it: thread, _ident, _started, _active_limbo_lock,
-// _active, _limbo. False: nothing is done.
-PyObject* thread_enter(PyObject* const* arguments) {
+// Has `lock` waited for at exit. 0: nothing is done; with so many it is time to look which
+// are needed. -1 with an exception set.
+int keep_lock(PyObject* lock, PyObject* guard_object, PyObject* locks) noexcept {
+  constexpr Py_ssize_t kFew = 64;
+  const Guard guard(guard_object);
+  if (!guard || !PySet_CheckExact(locks) || PySet_GET_SIZE(locks) > kFew) return 0;
+  return PySet_Add(locks, lock) < 0 ? -1 : 1;
+}
+
+// Tells that it has started, by a flag that is set, and moves it: thread, _ident, _started,
+// _active_limbo_lock, _active, _limbo; and where there is a lock to wait for at exit, or None
+// instead of it: that, _shutdown_locks_lock, _shutdown_locks. False: nothing is done.
+PyObject* thread_enter(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  if (count != 6 && count != 9) {
+    PyErr_BadArgument();
+    return nullptr;
+  }
   PyObject* thread = arguments[0];
   PyObject* event = arguments[2];
   PyObject* active = arguments[4];
   PyObject* limbo = arguments[5];
-  if (flag_of(event) < 0 || !PyDict_CheckExact(active) || !PyDict_CheckExact(limbo)) {
+  if (!is_plain(event) || !PyDict_CheckExact(active) || !PyDict_CheckExact(limbo)) {
     Py_RETURN_FALSE;
   }
   const Guard guard(arguments[3]);
   if (!guard) Py_RETURN_FALSE;
-  const bool entered = set_event(event) && PyDict_SetItem(active, arguments[1], thread) == 0 &&
-                       PyDict_DelItem(limbo, thread) == 0;
+  if (count == 9 && arguments[6] != Py_None) {
+    const int kept = keep_lock(arguments[6], arguments[7], arguments[8]);
+    if (kept <= 0) return kept < 0 ? nullptr : Py_NewRef(Py_False);
+  }
+  wake_event(event);
+  const bool entered =
+      PyDict_SetItem(active, arguments[1], thread) == 0 && PyDict_DelItem(limbo, thread) == 0;
   return entered ? Py_NewRef(Py_True) : nullptr;
 }
 
-// _delete(): thread, _active_limbo_lock, _active. False: nothing is done.
+// _delete(): thread, _ident, _active_limbo_lock, _active. False: nothing is done.
 PyObject* thread_leave(PyObject* const* arguments) {
-  if (!is_stock(arguments[0]) || !PyDict_CheckExact(arguments[2])) Py_RETURN_FALSE;
-  const Ref ident = Ref::steal(PyLong_FromUnsignedLong(current_ident()));
-  if (!ident) return nullptr;
-  const Guard guard(arguments[1]);
+  PyObject* ident = arguments[1];
+  if (!is_stock(arguments[0]) || !PyLong_CheckExact(ident) || !PyDict_CheckExact(arguments[3]) ||
+      PyLong_AsUnsignedLong(ident) != current_ident()) {
+    PyErr_Clear();
+    Py_RETURN_FALSE;
+  }
+  const Guard guard(arguments[2]);
   if (!guard) Py_RETURN_FALSE;
-  return PyDict_DelItem(arguments[2], ident.get()) < 0 ? nullptr : Py_NewRef(Py_True);
+  return PyDict_DelItem(arguments[3], ident) < 0 ? nullptr : Py_NewRef(Py_True);
 }
 
 // --- joining ----------------------------------------------------------------------------
@@ -367,15 +418,14 @@ PyMethodDef thread_functions[] = {
     {"_thread_adopt", as_method(with_arguments<3, thread_adopt>), METH_FASTCALL, nullptr},
     {"_thread_name", as_method(with_arguments<2, thread_name>), METH_FASTCALL, nullptr},
     {"_thread_daemon", as_method(with_arguments<2, thread_daemon>), METH_FASTCALL, nullptr},
-    {"_thread_dangles", as_method(with_arguments<2, thread_dangles>), METH_FASTCALL, nullptr},
+    {"_thread_event", thread_event, METH_O, nullptr},
+    {"_thread_dangles", as_method(with_arguments<4, thread_dangles>), METH_FASTCALL, nullptr},
     {"_thread_hook", as_method(with_arguments<2, thread_hook>), METH_FASTCALL, nullptr},
     {"_thread_announce", as_method(with_arguments<4, thread_announce>), METH_FASTCALL, nullptr},
     {"_thread_await", thread_await, METH_O, nullptr},
-    {"_thread_is_stock", thread_is_stock, METH_O, nullptr},
-    {"_thread_lock", thread_lock, METH_O, nullptr},
-    {"_thread_keep_lock", as_method(with_arguments<3, thread_keep_lock>), METH_FASTCALL, nullptr},
-    {"_thread_enter", as_method(with_arguments<6, thread_enter>), METH_FASTCALL, nullptr},
-    {"_thread_leave", as_method(with_arguments<3, thread_leave>), METH_FASTCALL, nullptr},
+    {"_thread_begin", as_method(thread_begin), METH_FASTCALL, nullptr},
+    {"_thread_enter", as_method(thread_enter), METH_FASTCALL, nullptr},
+    {"_thread_leave", as_method(with_arguments<4, thread_leave>), METH_FASTCALL, nullptr},
     {"_thread_has_released", as_method(with_arguments<4, thread_has_released>), METH_FASTCALL,
      nullptr},
     {"_thread_has_ended", thread_has_ended, METH_O, nullptr},

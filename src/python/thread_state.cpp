@@ -265,6 +265,10 @@ void stop_tracing(PyThreadState* state) noexcept {
   if (state->c_profilefunc != nullptr) PyEval_SetProfile(nullptr, nullptr);
 }
 
+void clear_error() noexcept {  // most often there is none, which is faster to see
+  if (PyErr_Occurred() != nullptr) PyErr_Clear();
+}
+
 void clear_hooks(PyThreadState* state) noexcept {
   Py_CLEAR(state->async_gen_firstiter);
   Py_CLEAR(state->async_gen_finalizer);
@@ -415,13 +419,13 @@ void forget_locals() noexcept {
 
 void reset_current() noexcept {
   PyThreadState* state = PyThreadState_Get();
-  PyErr_Clear();
+  clear_error();
   Py_CLEAR(state->exc_state.exc_value);
   stop_tracing(state);
   clear_running_loop();
   forget_locals();
   clear_hooks(state);
-  PyErr_Clear();
+  clear_error();
   restore_recursion(state, Scheduler::get().current().stack);
   // contextvars and asyncio cache by these two: reuse would find freed objects.
   ++state->context_ver;
