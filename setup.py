@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from glob import glob
 from pathlib import Path
 
@@ -39,6 +40,14 @@ WITH_EXCEPTIONS = {"src/core/allocation.cpp", "src/python/introspect.cpp"}
 def sanitizer_args() -> list[str]:
     sanitizers = os.environ.get("COEV_SANITIZE")
     return [f"-fsanitize={sanitizers}", "-fno-omit-frame-pointer"] if sanitizers else []
+
+
+#: Optimizes across files: what one of them asks another for on each switch is inlined.
+LINK_TIME = ["-flto=auto", "-O2"]
+
+
+def is_plain_release() -> bool:
+    return not (os.environ.get("COEV_DEBUG") == "1" or sanitizer_args())
 
 
 def is_stale(object_file: str, source: str) -> bool:
@@ -74,13 +83,24 @@ class BuildExt(build_ext):
             compile_source(obj, source, ext, cc_args, extra + own, pp_opts)
 
         self.compiler._compile = compile_with_own_flags
+        if is_plain_release() and self.has_link_time_optimization():
+            for extension in self.extensions:
+                extension.extra_compile_args += LINK_TIME
+                extension.extra_link_args += LINK_TIME
         super().build_extensions()
 
+    def compiles(self, program: str, *arguments: str) -> bool:
+        command = [*self.compiler.compiler_so, *arguments, "-x", "c++", "-"]
+        return subprocess.run(command, input=program.encode(), capture_output=True).returncode == 0
+
     def has_libev(self) -> bool:
-        command = [*self.compiler.compiler_so, "-E", "-x", "c++", "-"]
-        return (
-            subprocess.run(command, input=b"#include <ev.h>", capture_output=True).returncode == 0
-        )
+        return self.compiles("#include <ev.h>", "-E")
+
+    def has_link_time_optimization(self) -> bool:
+        # Not every linker knows what the compiler would give it.
+        with tempfile.TemporaryDirectory() as folder:
+            library = str(Path(folder, "library.so"))
+            return self.compiles("int f() { return 1; }", *LINK_TIME, "-shared", "-o", library)
 
 
 if not sys.platform.startswith("linux"):
