@@ -34,11 +34,13 @@ class WaitQueue {
     forget_if_forked();
     coroutine.queue = this;
     waiters_.push_back(coroutine);
-    size_.fetch_add(1);
+    const std::uint32_t size = size_.load(std::memory_order_relaxed) + 1;
+    // Nobody else writes; a fence costs as much as the rest of a switch.
+    size_.store(size, guard_ == nullptr ? std::memory_order_relaxed : std::memory_order_seq_cst);
   }
   void remove(Coroutine& coroutine) noexcept {
     coroutine.unlink();
-    size_.fetch_sub(1);
+    size_.store(size_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
   }
   [[nodiscard]] Coroutine* first() noexcept {
     forget_if_forked();
@@ -66,7 +68,7 @@ class WaitQueue {
     return chain;
   }
 
-  // Readable without the guard; sequentially consistent, so that "publish,
+  // Readable without the guard; sequentially consistent as it grows, so that "publish,
   // then look for waiters" and "queue up, then look again" cannot both miss.
   [[nodiscard]] std::uint32_t size() const noexcept { return forked() ? 0 : size_.load(); }
 
