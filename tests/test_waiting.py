@@ -173,10 +173,11 @@ def test_negative_descriptor_is_refused():
 def test_descriptor_that_is_not_open_is_an_error(socket_pair):
     number = os.dup(socket_pair[0].fileno())
     os.close(number)
-    for wait in (coev.wait_readable, coev.wait_writable):
-        with pytest.raises(OSError) as caught:
-            wait(number)
-        assert caught.value.errno == errno.EBADF
+    for fd in (number, 2**28, 2**31 - 1):
+        for wait in (coev.wait_readable, coev.wait_writable):
+            with pytest.raises(OSError) as caught:
+                wait(fd)
+            assert caught.value.errno == errno.EBADF
 
 
 def test_regular_file_is_always_ready():

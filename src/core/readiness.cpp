@@ -9,6 +9,8 @@
 namespace coev {
 namespace {
 
+bool is_open(int fd) noexcept { return fcntl(fd, F_GETFD) != -1; }
+
 // The longest waiter that waits for one of `events`.
 Coroutine* first_for(WaitQueue& waiters, unsigned events) noexcept {
   for (Coroutine* c = waiters.first(); c != nullptr; c = waiters.next(*c)) {
@@ -26,7 +28,7 @@ Readiness::Readiness(Scheduler& scheduler, Loop& loop) noexcept
 
 void Readiness::reset() noexcept {
   changed_ = nullptr;
-  entries_.clear();
+  blocks_.clear();
   watch_renewal();
 }
 
@@ -42,36 +44,47 @@ void Readiness::watch_renewal() noexcept {
 
 // A watcher may outlast its fd if that was closed without forget() while nobody waited.
 void Readiness::drop_all_closed() noexcept {
-  for (const std::unique_ptr<Entry>& entry : entries_) {
-    if (entry != nullptr && is_watched_in_vain(*entry)) forget_here(entry->fd);
+  for (const std::unique_ptr<Block>& block : blocks_) {
+    if (block == nullptr) continue;
+    for (const Entry& entry : *block) {
+      if (is_watched_in_vain(entry)) forget_here(entry.fd);
+    }
   }
 }
 
 bool Readiness::is_watched_in_vain(const Entry& entry) noexcept {
   const bool watched = ev_is_active(&entry.reader) || ev_is_active(&entry.writer);
-  return watched && fcntl(entry.fd, F_GETFD) == -1;
+  return watched && !is_open(entry.fd);
 }
 
 Readiness::Entry* Readiness::find(int fd) noexcept {
   const auto index = static_cast<std::size_t>(fd);
-  return fd >= 0 && index < entries_.size() ? entries_[index].get() : nullptr;
+  if (fd < 0 || index / kBlockEntries >= blocks_.size()) return nullptr;
+  Block* block = blocks_[index / kBlockEntries].get();
+  return block == nullptr ? nullptr : &(*block)[index % kBlockEntries];
 }
 
-Readiness::Entry* Readiness::find_or_add(int fd) noexcept {
-  if (Entry* entry = find(fd)) return entry;
-  const auto index = static_cast<std::size_t>(fd);
+// ERRORS: kClosed, kNoMemory.
+Status Readiness::find_or_add(int fd, Entry** entry) noexcept {
+  if ((*entry = find(fd)) != nullptr) return Status::kOk;
+  // A number that nobody opened may be too large for tables, ours and libev's.
+  if (!is_open(fd)) return Status::kClosed;
+  const auto index = static_cast<std::size_t>(fd) / kBlockEntries;
   const bool added = allocation::try_to([&] {
-    if (index >= entries_.size()) entries_.resize(index + index / 2 + 64);
-    entries_[index] = std::make_unique<Entry>();
+    if (index >= blocks_.size()) blocks_.resize(index + index / 2 + 4);
+    blocks_[index] = std::make_unique<Block>();
   });
-  if (!added) return nullptr;
-  Entry& entry = *entries_[index];
-  entry.table = this;
-  entry.fd = fd;
-  ev_init(&entry.reader, io_event);
-  ev_init(&entry.writer, io_event);
-  entry.reader.data = entry.writer.data = &entry;
-  return &entry;
+  if (!added) return Status::kNoMemory;
+  int of = static_cast<int>(index * kBlockEntries);
+  for (Entry& made : *blocks_[index]) {
+    made.table = this;
+    made.fd = of++;
+    ev_init(&made.reader, io_event);
+    ev_init(&made.writer, io_event);
+    made.reader.data = made.writer.data = &made;
+  }
+  *entry = find(fd);
+  return Status::kOk;
 }
 
 // libev skips the kernel when a watcher comes back unchanged, unless it was set
@@ -124,8 +137,8 @@ void Readiness::stop_unused(Entry& entry) noexcept {
 Status Readiness::wait(int fd, unsigned events, Deadline deadline, const void* owner,
                        unsigned* ready) noexcept {
   scheduler_.run_messages();  // a forget() of another OS thread must come first
-  Entry* entry = fd < 0 ? nullptr : find_or_add(fd);
-  if (entry == nullptr) return fd < 0 ? Status::kClosed : Status::kNoMemory;
+  Entry* entry = nullptr;
+  if (const Status found = find_or_add(fd, &entry); found != Status::kOk) return found;
   const bool kept = owner != nullptr && entry->owner == owner;
   if (!kept) {
     entry->owner = owner;
@@ -144,8 +157,8 @@ Status Readiness::wait(int fd, unsigned events, Deadline deadline, const void* o
 }
 
 Status Readiness::begin_watch(Watch& watch) noexcept {
-  Entry* entry = watch.fd < 0 ? nullptr : find_or_add(watch.fd);
-  if (entry == nullptr) return watch.fd < 0 ? Status::kClosed : Status::kNoMemory;
+  Entry* entry = nullptr;
+  if (const Status found = find_or_add(watch.fd, &entry); found != Status::kOk) return found;
   watch.coroutine = &scheduler_.current();
   // Anew: whoever owns the entry need not be who is asking.
   if ((watch.events & kReadable) != 0) this->watch(*entry, entry->reader, kReadable, false);

@@ -15,6 +15,7 @@
 
 #include <ev.h>
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -84,24 +85,31 @@ class Readiness {
   void reset() noexcept;
 
  private:
-  struct Entry {
+  // First what each event and each wait touches, in two cache lines: among thousands of
+  // fds each one is a miss.
+  struct alignas(64) Entry {
     ev_io reader;
-    ev_io writer;
-    WaitQueue waiters;
-    IntrusiveList<Watch> watches;  // each on the stack or heap of who waits in wait_any()
     Readiness* table = nullptr;
     const void* owner = nullptr;
-    Entry* next_changed = nullptr;
+
+    WaitQueue waiters;
+    IntrusiveList<Watch> watches;  // each on the stack or heap of who waits in wait_any()
     int fd = -1;
     bool drained = false;
     bool changed = false;  // in the list that begins at changed_
+
+    ev_io writer;
+    Entry* next_changed = nullptr;
   };
+  // Neighbours are made together: an index of single entries would be a miss as well.
+  static constexpr std::size_t kBlockEntries = 16;
+  using Block = std::array<Entry, kBlockEntries>;
 
   void watch_renewal() noexcept;
   void drop_all_closed() noexcept;
   [[nodiscard]] static bool is_watched_in_vain(const Entry& entry) noexcept;
   [[nodiscard]] Entry* find(int fd) noexcept;
-  [[nodiscard]] Entry* find_or_add(int fd) noexcept;
+  [[nodiscard]] Status find_or_add(int fd, Entry** entry) noexcept;
   void watch(Entry& entry, ev_io& watcher, unsigned event, bool kept) noexcept;
   void stop(Entry& entry, ev_io& watcher) noexcept;
   void note_change(Entry& entry) noexcept;
@@ -119,8 +127,8 @@ class Readiness {
   Loop& loop_;            // not owned
   ev_fork renewal_;       // called before libev tells a new kernel queue all fds
   WaitQueue watchers_;    // suspended in wait_any()
-  // By fd; made for those that were waited for. They keep their address: libev links them.
-  std::vector<std::unique_ptr<Entry>> entries_;
+  // By fd; made where one was waited for. They keep their address: libev links them.
+  std::vector<std::unique_ptr<Block>> blocks_;
   Entry* changed_ = nullptr;  // what libev will tell the kernel next
 
   friend struct ForgetMessage;

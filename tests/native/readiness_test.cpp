@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <memory>
 #include <random>
 #include <string>
@@ -42,6 +43,16 @@ TEST_P(ReadinessOwned, IsReadyAtOnce) {
   unsigned ready = 0;
   EXPECT_EQ(wait_for(pair.near(), kReadable, Deadline::never(), owner(), &ready), Status::kOk);
   EXPECT_EQ(ready, kReadable);
+}
+
+TEST_P(ReadinessOwned, ANumberThatNobodyOpenedIsClosedHoweverLarge) {
+  for (const int fd : {1 << 20, 1 << 28, 1 << 30, INT_MAX}) {
+    EXPECT_EQ(wait_for(fd, kReadable, Deadline::never(), owner()), Status::kClosed);
+    Watch watch;
+    watch.fd = fd;
+    watch.events = kReadable;
+    EXPECT_EQ(here().readiness().wait_any({&watch, 1}, Deadline::never()), Status::kClosed);
+  }
 }
 
 TEST_P(ReadinessOwned, WaitsUntilDataComes) {
