@@ -78,6 +78,7 @@ struct Coroutine : ListLink {
   Status wake_status = Status::kOk;
   bool interrupt_pending = false;  // consumed by the interrupted operation's caller
   bool permit = false;             // an unpark that came before its park
+  void* annex = nullptr;           // kAnnexBytes; nullptr on the OS thread's own stack
   Scheduler* scheduler = nullptr;  // not owned
   ExceptionGlobals exception_globals{};
   CoroutineTimer deadline;  // of the current park
@@ -89,8 +90,7 @@ struct Coroutine : ListLink {
   WakeMessage wake;                // posts it home from another OS thread
   Entry entry = nullptr;
   void* argument = nullptr;
-  Stack stack;            // empty for the OS thread's own stack
-  void* annex = nullptr;  // kAnnexBytes; nullptr on the OS thread's own stack
+  Stack stack;  // empty for the OS thread's own stack
   LocalStorage locals;
   sanitizer::Fiber fiber;
   Coroutine* chain_next = nullptr;  // the slot pool's list; or, claimed, the waker's

@@ -324,6 +324,7 @@ void Scheduler::prefetch_ready() noexcept {
   prefetch<11>(second->context.stack_pointer());
   prefetch<5>(second->annex);
   prefetch<5>(second->thread_state);
+  prefetch<1>(second->queue);  // of an fd: beside it is what else is known of that
   Coroutine* third = run_queue_.next(*second);
   if (third != nullptr) prefetch<3>(third);
 }

@@ -34,17 +34,23 @@ int adapter_for(int flags) noexcept {
   }
 }
 
-PyMethodDef* find_definition(PyObject* owner, const char* name) noexcept {
+// Borrowed; nullptr if there is none.
+PyObject* find(PyObject* owner, const char* name) noexcept {
   PyObject* namespace_dict = PyType_Check(owner) ? reinterpret_cast<PyTypeObject*>(owner)->tp_dict
                                                  : PyModule_GetDict(owner);
   if (namespace_dict == nullptr) return nullptr;  // a type that is part of the interpreter
-  PyObject* found = PyDict_GetItemString(namespace_dict, name);  // borrowed
-  if (found == nullptr) return nullptr;
-  if (Py_IS_TYPE(found, &PyMethodDescr_Type)) {
-    return reinterpret_cast<PyMethodDescrObject*>(found)->d_method;
-  }
-  if (PyCFunction_Check(found)) return reinterpret_cast<PyCFunctionObject*>(found)->m_ml;
-  return nullptr;
+  return PyDict_GetItemString(namespace_dict, name);
+}
+
+PyMethodDescrObject* as_descriptor(PyObject* found) noexcept {
+  const bool is_one = found != nullptr && Py_IS_TYPE(found, &PyMethodDescr_Type);
+  return is_one ? reinterpret_cast<PyMethodDescrObject*>(found) : nullptr;
+}
+
+PyMethodDef* definition_of(PyObject* found) noexcept {
+  if (const PyMethodDescrObject* descriptor = as_descriptor(found)) return descriptor->d_method;
+  const bool is_function = found != nullptr && PyCFunction_Check(found);
+  return is_function ? reinterpret_cast<PyCFunctionObject*>(found)->m_ml : nullptr;
 }
 
 // --- hashes: of a function's C function, which sets and dicts made before remember ----
@@ -127,7 +133,7 @@ PyTypeObject* Original::defining_class(PyObject* self) const noexcept {
   PyObject* mro = Py_TYPE(self)->tp_mro;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro); ++i) {
     PyObject* type = PyTuple_GET_ITEM(mro, i);
-    if (find_definition(type, definition_.ml_name) == entry_) {
+    if (definition_of(find(type, definition_.ml_name)) == entry_) {
       return reinterpret_cast<PyTypeObject*>(type);
     }
   }
@@ -165,12 +171,13 @@ PyObject* Original::operator()(PyObject* self, PyObject* const* arguments, Py_ss
 
 PyObject* Original::as_function() const noexcept { return PyCFunction_New(&definition_, module_); }
 
-int retarget(PyObject* owner, const char* name, PyCFunction adapters[7],
+int retarget(PyObject* owner, const char* name, const Adapters& adapters,
              Original* original) noexcept {
-  PyMethodDef* definition = find_definition(owner, name);
+  PyObject* found = find(owner, name);
+  PyMethodDef* definition = definition_of(found);
   if (definition == nullptr) return kAbsent;
-  const int adapter = adapter_for(definition->ml_flags);
-  if (adapter < 0) {
+  const int signature = adapter_for(definition->ml_flags);
+  if (signature < 0) {
     PyErr_Format(PyExc_ImportError, "coev does not know the signature of %s in %R", name, owner);
     return kUnknown;
   }
@@ -178,9 +185,14 @@ int retarget(PyObject* owner, const char* name, PyCFunction adapters[7],
   original->entry_ = definition;
   original->module_ = owner;
   if (PyType_Check(owner)) original->defining_class_ = reinterpret_cast<PyTypeObject*>(owner);
-  keep_hash(definition->ml_meth, adapters[adapter]);
-  definition->ml_meth = adapters[adapter];
-  return adapter;
+  keep_hash(definition->ml_meth, adapters.functions[signature]);
+  definition->ml_meth = adapters.functions[signature];
+  PyMethodDescrObject* descriptor = as_descriptor(found);
+  if (descriptor != nullptr && (signature == 2 || signature == 3)) {
+    original->vectorcall_ = std::exchange(
+        descriptor->vectorcall, signature == 2 ? adapters.of_tuple : adapters.of_tuple_and_dict);
+  }
+  return signature;
 }
 
 bool retarget_slot(PyTypeObject* type, const char* name, std::size_t offset, void* replacement,

@@ -20,6 +20,14 @@ namespace coev::python {
 using Replacement = PyObject* (*)(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                                   PyObject* keywords);
 
+// What may be put in place of an original, by its signature.
+struct Adapters {
+  PyCFunction functions[7];
+  // Of a method that takes a tuple, which a call by its descriptor then need not make.
+  vectorcallfunc of_tuple;
+  vectorcallfunc of_tuple_and_dict;
+};
+
 // The original, callable at any time.
 class Original {
  public:
@@ -34,15 +42,21 @@ class Original {
   // A Python function that calls it; new reference or nullptr.
   [[nodiscard]] PyObject* as_function() const noexcept;
   explicit operator bool() const noexcept { return definition_.ml_meth != nullptr; }
+  // How its descriptor in the type was called before, the object being the first argument.
+  PyObject* call_descriptor(PyObject* descriptor, PyObject* const* arguments, std::size_t count,
+                            PyObject* keywords) const noexcept {
+    return vectorcall_(descriptor, arguments, count, keywords);
+  }
 
  private:
-  friend int retarget(PyObject*, const char*, PyCFunction[7], Original*) noexcept;
+  friend int retarget(PyObject*, const char*, const Adapters&, Original*) noexcept;
   [[nodiscard]] PyTypeObject* defining_class(PyObject* self) const noexcept;
 
   mutable PyMethodDef definition_{};
   const PyMethodDef* entry_ = nullptr;      // of the table
   PyObject* module_ = nullptr;              // of a function; borrowed: modules of C stay
   PyTypeObject* defining_class_ = nullptr;  // of a method, in the module we know
+  vectorcallfunc vectorcall_ = nullptr;     // of a method's descriptor
 };
 
 namespace adapter {
@@ -85,6 +99,21 @@ PyObject* tuple_and_dict(PyObject* self, PyObject* arguments, PyObject* keywords
   }
   return call_with_dict(kDispatch, self, arguments, keywords);
 }
+// A descriptor is called with the object before the arguments.
+template <Replacement replacement, int signature>
+PyObject* descriptor(PyObject* descriptor, PyObject* const* arguments, std::size_t count,
+                     PyObject* keywords) {
+  constexpr bool kTakesKeywords = signature == 3;
+  const Py_ssize_t given = PyVectorcall_NARGS(count);
+  const bool named = keywords != nullptr && PyTuple_GET_SIZE(keywords) > 0;
+  if (given == 0 || !PyObject_TypeCheck(arguments[0], PyDescr_TYPE(descriptor)) ||
+      (named && !kTakesKeywords)) [[unlikely]] {
+    return originals<replacement>[signature]->call_descriptor(descriptor, arguments, count,
+                                                              keywords);
+  }
+  return dispatch<replacement, signature>(arguments[0], arguments + 1, given - 1,
+                                          named ? keywords : nullptr);
+}
 template <Replacement replacement>
 PyObject* fast(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
   return dispatch<replacement, 4>(self, arguments, count, nullptr);
@@ -103,7 +132,7 @@ PyObject* method(PyObject* self, PyTypeObject*, PyObject* const* arguments, Py_s
 // an exception set.
 inline constexpr int kAbsent = -1;
 inline constexpr int kUnknown = -2;
-int retarget(PyObject* owner, const char* name, PyCFunction adapters[7],
+int retarget(PyObject* owner, const char* name, const Adapters& adapters,
              Original* original) noexcept;
 
 // False with an exception set. Used for two names of one signature, it must be
@@ -114,10 +143,12 @@ bool retarget(PyObject* owner, const char* name, Original* original) noexcept {
   const auto erase = [](auto* function) {
     return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
   };
-  PyCFunction adapters[7] = {erase(no_arguments<replacement>), erase(one<replacement>),
-                             erase(tuple<replacement>),        erase(tuple_and_dict<replacement>),
-                             erase(fast<replacement>),         erase(dispatch<replacement, 5>),
-                             erase(method<replacement>)};
+  const Adapters adapters = {
+      {erase(no_arguments<replacement>), erase(one<replacement>), erase(tuple<replacement>),
+       erase(tuple_and_dict<replacement>), erase(fast<replacement>),
+       erase(dispatch<replacement, 5>), erase(method<replacement>)},
+      descriptor<replacement, 2>,
+      descriptor<replacement, 3>};
   const int signature = retarget(owner, name, adapters, original);
   if (signature >= 0) originals<replacement>[signature] = original;
   return signature != kUnknown;

@@ -44,7 +44,7 @@ PyThreadState* state_of(const Coroutine& coroutine) noexcept {
   return static_cast<PyThreadState*>(coroutine.thread_state);
 }
 
-bool is_native(const Coroutine& coroutine) noexcept { return coroutine.stack.low == nullptr; }
+bool is_native(const Coroutine& coroutine) noexcept { return coroutine.annex == nullptr; }
 bool is_main(const Coroutine& coroutine) noexcept {
   return &coroutine == &coroutine.scheduler->main();
 }

@@ -758,3 +758,44 @@ def many_acceptors_share_a_listener(say):
         thread.join()
     say(sorted(answers), len(served))
     listener.close()
+
+
+def methods_complain_however_they_are_called(say):
+    def attempt(function, *args, **kwargs):
+        try:
+            say(function.__name__, function(*args, **kwargs))
+        except Exception as error:
+            say(function.__name__, type(error).__name__, str(error))
+
+    lock, rlock = threading.Lock(), threading.RLock()
+    with socket.socket() as sock:
+        for name in ("recv", "send", "sendall", "recv_into", "recvfrom", "sendto", "recvmsg"):
+            method = getattr(socket.socket, name)
+            for args in ((), (1,), (lock, 1), (sock,), (sock, "text"), (sock, 1, 2, 3, 4)):
+                attempt(method, *args)
+            attempt(method, sock, nonsense=1)
+            attempt(method, sock, 4, **{})
+            attempt(getattr(sock, name), nonsense=1)
+            attempt(getattr(sock, name))
+    for each in (lock, rlock):
+        method = type(each).acquire
+        for args in ((), (1,), (sock,), (each, 1, 2, 3), (each, True, -7), (each, False)):
+            attempt(method, *args)
+        attempt(method, each, blocking=False, timeout=-1)
+        attempt(method, each, False, **{"time" + "out": 1})
+        attempt(method, each, nonsense=1)
+        attempt(each.acquire, blocking=False)
+
+
+def methods_called_by_their_class_do_the_same(say):
+    a, b = socket.socketpair()
+    with a, b:
+        say(socket.socket.send(a, b"one"), socket.socket.recv(b, 10))
+        say(socket.socket.sendall(a, b"two"), socket.socket.recv(b, 2), b.recv(10, 0))
+        buffer = bytearray(4)
+        say(a.send(b"three"), socket.socket.recv_into(b, buffer, 3), buffer, b.recv(9))
+        say(a.send(b"four"), socket.socket.recv_into(b, buffer, nbytes=4), buffer)
+        _later(a.sendall, b"late")
+        say(socket.socket.recv(b, 10))
+    lock = threading.Lock()
+    say(type(lock).acquire(lock, blocking=True, timeout=1), type(lock).acquire(lock, timeout=0))
