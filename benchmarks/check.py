@@ -2,9 +2,10 @@
 """Count the instructions of hot paths, and hold them against the committed numbers.
 
 callgrind counts what a path executes, in two runs of different length: their difference,
-divided by that of the lengths, is free of everything that happens once. Instructions do
-not depend on the machine's speed or load, but on the compiler and on how the interpreter
-was built; numbers are kept for each such combination. Of one that is not known nothing
+divided by that of the lengths, is free of everything that happens once. Of paths named
+"lines" it counts how many cache lines of data have to come from memory, in a simulated
+cache that is too small for what a crowd of coroutines touches. Neither depends on the
+machine's speed or load, but on the compiler and on how the interpreter was built; numbers are kept for each such combination. Of one that is not known nothing
 can be said, and that is not a failure.
 """
 
@@ -31,12 +32,16 @@ _KINDS = (
     "ready",
     "echo",
     "accept",
+    "connection",
+    "echo-lines",
+    "yield-lines",
     "timer",
     "queue",
 )
 _SHORT, _LONG = 1_000, 3_000
 _MOST_GROWTH = 0.05
-_COLLECTED = re.compile(r"Collected : (\d+)")
+_EVENTS = re.compile(r"Events    : (.*)\n.*Collected : (.*)")
+_CACHE = ["--cache-sim=yes", "--D1=32768,8,64", "--LL=262144,16,64"]  # bytes, ways, bytes a line
 _IDENTITY = """
 import json, platform, re, sysconfig
 import coev._coev
@@ -72,24 +77,27 @@ def identity(python: str) -> dict[str, str]:
 
 
 def collected(python: str, kind: str, count: int) -> int:
-    """The instructions of one run.
+    """The instructions, or lines, of one run.
 
     :raises RuntimeError: the worker or callgrind failed.
     """
     words = ["setarch", "-R", "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+    lines = kind.endswith("lines")
+    words += _CACHE if lines else []
     words += [python, "-m", "coev", str(_WORKER), kind, str(count)]
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         words, capture_output=True, text=True, timeout=300, env=environment, cwd="/"
     )
-    found = _COLLECTED.search(done.stderr)
+    found = _EVENTS.search(done.stderr)
     if done.returncode or not found:
         raise RuntimeError(f"{kind}: status {done.returncode}\n{done.stderr}")
-    return int(found[1])
+    events = dict(zip(found[1].split(), map(int, found[2].split())))
+    return events["DLmr"] + events["DLmw"] if lines else events["Ir"]
 
 
 def per_operation(python: str, kinds: tuple[str, ...], jobs: int) -> dict[str, float]:
-    """Instructions of one operation of each kind."""
+    """Instructions, or lines, of one operation of each kind."""
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         totals = {
             (kind, count): pool.submit(collected, python, kind, count)
@@ -102,6 +110,10 @@ def per_operation(python: str, kinds: tuple[str, ...], jobs: int) -> dict[str, f
     }
 
 
+def _number(count: float) -> str:
+    return f"{count:10.0f}" if count >= 100 else f"{count:10.1f}"
+
+
 def compare(now: dict[str, float], known: dict[str, float]) -> tuple[list[str], bool]:
     """The lines of the table; whether every path has a number and none grew too much."""
     good = True
@@ -110,10 +122,10 @@ def compare(now: dict[str, float], known: dict[str, float]) -> tuple[list[str], 
         if kind in known:
             growth = count / known[kind] - 1
             word = "GREW" if growth > _MOST_GROWTH else ""
-            line = f"{kind:12} {known[kind]:10.0f} {count:10.0f} {growth:+7.1%}  {word}"
+            line = f"{kind:12} {_number(known[kind])} {_number(count)} {growth:+7.1%}  {word}"
         else:
             word = "NEW: keep its number with --update"
-            line = f"{kind:12} {'-':>10} {count:10.0f}           {word}"
+            line = f"{kind:12} {'-':>10} {_number(count)}           {word}"
         good &= not word
         lines.append(line.rstrip())
     return lines, good

@@ -58,6 +58,29 @@ def _verdicts(entry: Entry) -> Iterator[str]:
         )
 
 
+def _bar_name(name: str, bar: Entry) -> str:
+    peer = f" of {bar['peer']}" if bar["peer"] else ""
+    return f"{name}: {bar['subject']}, {bar['metric']} | {_number(bar['limit'])}{peer}"
+
+
+def _bars_at_a_glance(results: dict[str, dict[str, Entry]]) -> Iterator[str]:
+    """Every bar, and what each interpreter reached."""
+    pythons = sorted({python for entries in results.values() for python in entries})
+    yield "| | at most | " + " | ".join(pythons) + " |"
+    yield "|---|---:|" + "---:|" * len(pythons)
+    for name, entries in results.items():
+        reached: dict[str, dict[str, str]] = {}
+        for python, entry in entries.items():
+            for bar in entry["bars"]:
+                if bar["reached"] is None:
+                    continue
+                number = _number(bar["reached"])
+                cell = number if bar["verdict"] == "pass" else f"**{number}**, missed"
+                reached.setdefault(_bar_name(name, bar), {})[python] = cell
+        for bar_name, cells in reached.items():
+            yield f"| {bar_name} | " + " | ".join(cells.get(each, "-") for each in pythons) + " |"
+
+
 def _section(name: str, entries: dict[str, Entry]) -> Iterator[str]:
     summary = next(iter(entries.values()))["summary"]
     yield f"### {name}\n\n{summary}. `python benchmarks/run.py --only {name}`\n"
@@ -124,7 +147,7 @@ def main() -> int:
     if not results:
         print("no results: run benchmarks/run.py first", file=sys.stderr)
         return 2
-    parts = []
+    parts = ["\n".join(_bars_at_a_glance(results)) + "\n"]
     for name, metrics, unit, title in _PLOTS:
         if name in results:
             python, entry = next(iter(results[name].items()))

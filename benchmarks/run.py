@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"run just this one; may be repeated; one of: {', '.join(names)}",
     )
     parser.add_argument("--full", action="store_true", help="run the large ones too")
+    parser.add_argument("--bars", action="store_true", help="run only what the bars compare")
     parser.add_argument("--quick", action="store_true", help="two short repeats; proves nothing")
     parser.add_argument("--repeat", type=int, metavar="N", help="repeats of each variant (5)")
     parser.add_argument(
@@ -41,9 +42,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _chosen(options: argparse.Namespace) -> list[Benchmark]:
-    if options.only:
-        return [each for each in BENCHMARKS if each.name in options.only]
-    return [each for each in BENCHMARKS if options.full or not each.only_when_full]
+    chosen = [
+        each
+        for each in BENCHMARKS
+        if (each.name in options.only if options.only else options.full or not each.only_when_full)
+    ]
+    return [each.with_bars_only() for each in chosen] if options.bars else chosen
 
 
 def main() -> int:

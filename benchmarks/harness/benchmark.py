@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -50,3 +51,9 @@ class Benchmark:
     programs: tuple[str, ...] = ()
     #: Left out unless ``--full`` or ``--only`` asks for it.
     only_when_full: bool = False
+
+    def with_bars_only(self) -> Benchmark:
+        """The same with just the variants that its bars compare."""
+        named = {label for bar in self.bars for label in (bar.subject, bar.peer)}
+        variants = tuple(each for each in self.variants if each.label in named)
+        return dataclasses.replace(self, variants=variants)

@@ -1,4 +1,4 @@
-"""Small pieces of work, the same at every run, for a tool that counts instructions.
+"""Small pieces of work, the same at every run, for a tool that counts instructions or lines.
 
 The clock stands still and jumps to the next deadline, so that no number depends on how
 slow the tool is. Usage: python -m coev instructions.py KIND COUNT
@@ -18,6 +18,8 @@ import coev
 from coev import _coev
 
 Work = Callable[[int], None]
+
+_CROWD = 400  # what they touch is more than the cache that is simulated
 
 
 def nothing() -> None:
@@ -116,6 +118,62 @@ def echo(count: int) -> None:
     other.join()
 
 
+def echo_crowd(count: int) -> None:
+    """The same with many that all wait, each once in a round."""
+    pairs = [socket.socketpair() for _ in range(_CROWD)]
+
+    def partner(ours: socket.socket, rounds: int) -> None:
+        for _ in range(rounds):
+            ours.send(ours.recv(1))
+
+    rounds = count // _CROWD
+    others = [threading.Thread(target=partner, args=(ours, rounds)) for ours, _ in pairs]
+    for other in others:
+        other.start()
+    for _ in range(rounds):
+        for _, theirs in pairs:
+            theirs.send(b"x")
+        for _, theirs in pairs:
+            theirs.recv(1)
+    for other in others:
+        other.join()
+
+
+def yield_crowd(count: int) -> None:
+    """Many give way to one another."""
+    turns, gate = count // _CROWD, threading.Semaphore(0)
+
+    def work() -> None:
+        gate.acquire()
+        for _ in range(turns):
+            time.sleep(0)
+
+    others = [threading.Thread(target=work) for _ in range(_CROWD)]
+    for other in others:
+        other.start()
+    gate.release(_CROWD)
+    for other in others:
+        other.join()
+
+
+def connection(count: int) -> None:
+    """Connect, accept, echo a byte in a Thread of its own, close both ends."""
+
+    def serve(accepted: socket.socket) -> None:
+        with accepted:
+            while data := accepted.recv(100):
+                accepted.sendall(data)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        for _ in range(count):
+            with socket.socket() as client:
+                client.connect(address)
+                threading.Thread(target=serve, args=(listener.accept()[0],)).start()
+                client.sendall(b"x")
+                client.recv(1)
+
+
 def accept(count: int) -> None:
     """Connect, accept, and close both ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -161,6 +219,9 @@ KINDS: dict[str, Work] = {
     "ready": ready,
     "echo": echo,
     "accept": accept,
+    "connection": connection,
+    "echo-lines": echo_crowd,
+    "yield-lines": yield_crowd,
     "timer": timer,
     "queue": queues,
 }
