@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
@@ -55,7 +56,9 @@ def main() -> int:
     options = _parser().parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     repeat = options.repeat or (2 if options.quick else 5)
-    settings = Settings(options.python, repeat, options.quick)
+    # It will run elsewhere; a name without a folder is looked up on the path.
+    python = os.path.abspath(options.python) if os.sep in options.python else options.python
+    settings = Settings(python, repeat, options.quick)
     try:
         print(f"{version(settings.python)}, {repeat} repeats: median ± half the range")
     except InterpreterError as error:

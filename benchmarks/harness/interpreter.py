@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import subprocess
 
+from harness.settings import NEUTRAL_FOLDER
+
 _VERSION = """
 import platform
 print(platform.python_implementation(), platform.python_version())
@@ -25,7 +27,12 @@ class InterpreterError(Exception):
 
 def _last_line(python: str, *arguments: str) -> str:
     done = subprocess.run(
-        [python, *arguments], capture_output=True, text=True, timeout=60, check=True
+        [python, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=NEUTRAL_FOLDER,
     )
     return done.stdout.splitlines()[-1]
 

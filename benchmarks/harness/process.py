@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
+from harness.settings import NEUTRAL_FOLDER
+
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -49,6 +51,7 @@ class Child:
             stderr=self._errors,
             bufsize=0,
             start_new_session=True,
+            cwd=NEUTRAL_FOLDER,
             preexec_fn=_child_setup(core),
         )
 

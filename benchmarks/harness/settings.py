@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BENCHMARKS_FOLDER = Path(__file__).resolve().parent.parent
+#: Where what is measured runs: in the project's own folder it would import the sources there.
+NEUTRAL_FOLDER = "/"
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ void Readiness::reset() noexcept {
 // libev makes a new queue also without a fork: when the kernel tells of an fd that was
 // closed here, while another process has the same file open.
 void Readiness::watch_renewal() noexcept {
+  ev_set_userdata(loop_.native(), this);
   ev_fork_init(&renewal_, [](struct ev_loop*, ev_fork* renewal, int) noexcept {
     static_cast<Readiness*>(renewal->data)->drop_all_closed();
   });
@@ -53,7 +54,8 @@ void Readiness::drop_all_closed() noexcept {
 }
 
 bool Readiness::is_watched_in_vain(const Entry& entry) noexcept {
-  const bool watched = ev_is_active(&entry.reader) || ev_is_active(&entry.writer);
+  const bool watched =
+      ev_is_active(&entry.reader) || (entry.writer != nullptr && ev_is_active(entry.writer.get()));
   return watched && !is_open(entry.fd);
 }
 
@@ -66,7 +68,8 @@ Readiness::Entry* Readiness::find(int fd) noexcept {
 
 // ERRORS: kClosed, kNoMemory.
 Status Readiness::find_or_add(int fd, Entry** entry) noexcept {
-  if ((*entry = find(fd)) != nullptr) return Status::kOk;
+  *entry = find(fd);
+  if (*entry != nullptr) return Status::kOk;
   // A number that nobody opened may be too large for tables, ours and libev's.
   if (!is_open(fd)) return Status::kClosed;
   const auto index = static_cast<std::size_t>(fd) / kBlockEntries;
@@ -77,19 +80,34 @@ Status Readiness::find_or_add(int fd, Entry** entry) noexcept {
   if (!added) return Status::kNoMemory;
   int of = static_cast<int>(index * kBlockEntries);
   for (Entry& made : *blocks_[index]) {
-    made.table = this;
     made.fd = of++;
     ev_init(&made.reader, io_event);
-    ev_init(&made.writer, io_event);
-    made.reader.data = made.writer.data = &made;
+    made.reader.data = &made;
   }
   *entry = find(fd);
   return Status::kOk;
 }
 
+bool Readiness::make_writer(Entry& entry) noexcept {
+  if (entry.writer != nullptr) return true;
+  if (!allocation::try_to([&] { entry.writer = std::make_unique<ev_io>(); })) return false;
+  ev_init(entry.writer.get(), io_event);
+  entry.writer->data = &entry;
+  return true;
+}
+
+// ERRORS: kNoMemory.
+Status Readiness::watch(Entry& entry, unsigned events, bool kept) noexcept {
+  if ((events & kReadable) != 0) start(entry, entry.reader, kReadable, kept);
+  if ((events & kWritable) == 0) return Status::kOk;
+  if (!make_writer(entry)) return Status::kNoMemory;
+  start(entry, *entry.writer, kWritable, kept);
+  return Status::kOk;
+}
+
 // libev skips the kernel when a watcher comes back unchanged, unless it was set
 // anew: that is the difference between a kept and an unowned registration.
-void Readiness::watch(Entry& entry, ev_io& watcher, unsigned event, bool kept) noexcept {
+void Readiness::start(Entry& entry, ev_io& watcher, unsigned event, bool kept) noexcept {
   if (ev_is_active(&watcher)) {
     if (kept) return;
     ev_io_stop(loop_.native(), &watcher);
@@ -131,7 +149,7 @@ bool Readiness::is_wanted(Entry& entry, unsigned event) noexcept {
 
 void Readiness::stop_unused(Entry& entry) noexcept {
   if (!is_wanted(entry, kReadable)) stop(entry, entry.reader);
-  if (!is_wanted(entry, kWritable)) stop(entry, entry.writer);
+  if (entry.writer != nullptr && !is_wanted(entry, kWritable)) stop(entry, *entry.writer);
 }
 
 Status Readiness::wait(int fd, unsigned events, Deadline deadline, const void* owner,
@@ -144,9 +162,7 @@ Status Readiness::wait(int fd, unsigned events, Deadline deadline, const void* o
     entry->owner = owner;
     entry->drained = false;
   }
-  if ((events & kReadable) != 0) watch(*entry, entry->reader, kReadable, kept);
-  if ((events & kWritable) != 0) watch(*entry, entry->writer, kWritable, kept);
-
+  if (const Status watched = watch(*entry, events, kept); watched != Status::kOk) return watched;
   Coroutine& self = scheduler_.current();
   self.wait_events = events;
   const Status status = scheduler_.park(entry->waiters, deadline);
@@ -161,8 +177,8 @@ Status Readiness::begin_watch(Watch& watch) noexcept {
   if (const Status found = find_or_add(watch.fd, &entry); found != Status::kOk) return found;
   watch.coroutine = &scheduler_.current();
   // Anew: whoever owns the entry need not be who is asking.
-  if ((watch.events & kReadable) != 0) this->watch(*entry, entry->reader, kReadable, false);
-  if ((watch.events & kWritable) != 0) this->watch(*entry, entry->writer, kWritable, false);
+  const Status watched = this->watch(*entry, watch.events, false);
+  if (watched != Status::kOk) return watched;
   entry->watches.push_back(watch);
   return Status::kOk;
 }
@@ -212,9 +228,10 @@ bool Readiness::drained(int fd, const void* owner) noexcept {
   return entry != nullptr && entry->drained && entry->owner == owner;
 }
 
-void Readiness::io_event(struct ev_loop*, ev_io* watcher, int events) noexcept {
+void Readiness::io_event(struct ev_loop* loop, ev_io* watcher, int events) noexcept {
   auto& entry = *static_cast<Entry*>(watcher->data);
-  entry.table->on_event(entry, *watcher, static_cast<unsigned>(events));
+  static_cast<Readiness*>(ev_userdata(loop))
+      ->on_event(entry, *watcher, static_cast<unsigned>(events));
 }
 
 void Readiness::on_event(Entry& entry, ev_io& watcher, unsigned events) noexcept {
@@ -240,7 +257,7 @@ void Readiness::forget_here(int fd) noexcept {
   entry->owner = nullptr;
   entry->drained = false;
   stop(*entry, entry->reader);
-  stop(*entry, entry->writer);
+  if (entry->writer != nullptr) stop(*entry, *entry->writer);
   while (Coroutine* waiter = entry->waiters.claim_first()) {
     Scheduler::wake(*waiter, Status::kClosed);
   }

@@ -85,21 +85,18 @@ class Readiness {
   void reset() noexcept;
 
  private:
-  // First what each event and each wait touches, in two cache lines: among thousands of
-  // fds each one is a miss.
+  // Two cache lines: among thousands of fds each one is a miss.
   struct alignas(64) Entry {
     ev_io reader;
-    Readiness* table = nullptr;
     const void* owner = nullptr;
+    Entry* next_changed = nullptr;
 
     WaitQueue waiters;
-    IntrusiveList<Watch> watches;  // each on the stack or heap of who waits in wait_any()
+    IntrusiveList<Watch> watches;   // each on the stack or heap of who waits in wait_any()
+    std::unique_ptr<ev_io> writer;  // made by the first who waits to write
     int fd = -1;
     bool drained = false;
     bool changed = false;  // in the list that begins at changed_
-
-    ev_io writer;
-    Entry* next_changed = nullptr;
   };
   // Neighbours are made together: an index of single entries would be a miss as well.
   static constexpr std::size_t kBlockEntries = 16;
@@ -110,7 +107,9 @@ class Readiness {
   [[nodiscard]] static bool is_watched_in_vain(const Entry& entry) noexcept;
   [[nodiscard]] Entry* find(int fd) noexcept;
   [[nodiscard]] Status find_or_add(int fd, Entry** entry) noexcept;
-  void watch(Entry& entry, ev_io& watcher, unsigned event, bool kept) noexcept;
+  [[nodiscard]] Status watch(Entry& entry, unsigned events, bool kept) noexcept;
+  [[nodiscard]] static bool make_writer(Entry& entry) noexcept;
+  void start(Entry& entry, ev_io& watcher, unsigned event, bool kept) noexcept;
   void stop(Entry& entry, ev_io& watcher) noexcept;
   void note_change(Entry& entry) noexcept;
   void check_changed() noexcept;

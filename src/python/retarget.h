@@ -43,9 +43,9 @@ class Original {
   [[nodiscard]] PyObject* as_function() const noexcept;
   explicit operator bool() const noexcept { return definition_.ml_meth != nullptr; }
   // How its descriptor in the type was called before, the object being the first argument.
-  PyObject* call_descriptor(PyObject* descriptor, PyObject* const* arguments, std::size_t count,
+  PyObject* call_descriptor(PyObject* method, PyObject* const* arguments, std::size_t count,
                             PyObject* keywords) const noexcept {
-    return vectorcall_(descriptor, arguments, count, keywords);
+    return vectorcall_(method, arguments, count, keywords);
   }
 
  private:
@@ -101,15 +101,14 @@ PyObject* tuple_and_dict(PyObject* self, PyObject* arguments, PyObject* keywords
 }
 // A descriptor is called with the object before the arguments.
 template <Replacement replacement, int signature>
-PyObject* descriptor(PyObject* descriptor, PyObject* const* arguments, std::size_t count,
+PyObject* descriptor(PyObject* method, PyObject* const* arguments, std::size_t count,
                      PyObject* keywords) {
   constexpr bool kTakesKeywords = signature == 3;
   const Py_ssize_t given = PyVectorcall_NARGS(count);
   const bool named = keywords != nullptr && PyTuple_GET_SIZE(keywords) > 0;
-  if (given == 0 || !PyObject_TypeCheck(arguments[0], PyDescr_TYPE(descriptor)) ||
+  if (given == 0 || !PyObject_TypeCheck(arguments[0], PyDescr_TYPE(method)) ||
       (named && !kTakesKeywords)) [[unlikely]] {
-    return originals<replacement>[signature]->call_descriptor(descriptor, arguments, count,
-                                                              keywords);
+    return originals<replacement>[signature] -> call_descriptor(method, arguments, count, keywords);
   }
   return dispatch<replacement, signature>(arguments[0], arguments + 1, given - 1,
                                           named ? keywords : nullptr);
