@@ -40,6 +40,7 @@ _KINDS = (
 )
 _SHORT, _LONG = 1_000, 3_000
 _MOST_GROWTH = 0.05
+_MOST_GROWTH_OF_LINES = 0.15  # where things lie depends on the environment's size, too
 _EVENTS = re.compile(r"Events    : (.*)\n.*Collected : (.*)")
 _CACHE = ["--cache-sim=yes", "--D1=32768,8,64", "--LL=262144,16,64"]  # bytes, ways, bytes a line
 _IDENTITY = """
@@ -121,7 +122,8 @@ def compare(now: dict[str, float], known: dict[str, float]) -> tuple[list[str], 
     for kind, count in now.items():
         if kind in known:
             growth = count / known[kind] - 1
-            word = "GREW" if growth > _MOST_GROWTH else ""
+            most = _MOST_GROWTH_OF_LINES if kind.endswith("lines") else _MOST_GROWTH
+            word = "GREW" if growth > most else ""
             line = f"{kind:12} {_number(known[kind])} {_number(count)} {growth:+7.1%}  {word}"
         else:
             word = "NEW: keep its number with --update"
