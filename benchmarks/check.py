@@ -5,8 +5,9 @@ callgrind counts what a path executes, in two runs of different length: their di
 divided by that of the lengths, is free of everything that happens once. Of paths named
 "lines" it counts how many cache lines of data have to come from memory, in a simulated
 cache that is too small for what a crowd of coroutines touches. Neither depends on the
-machine's speed or load, but on the compiler and on how the interpreter was built; numbers are kept for each such combination. Of one that is not known nothing
-can be said, and that is not a failure.
+machine's speed or load, but on the compiler and on how the interpreter was built; numbers
+are kept for each such combination. Of one that is not known nothing can be said, and that
+is not a failure.
 """
 
 from __future__ import annotations
@@ -77,14 +78,17 @@ def identity(python: str) -> dict[str, str]:
     return names
 
 
+def _counts_lines(kind: str) -> bool:
+    return kind.endswith("lines")
+
+
 def collected(python: str, kind: str, count: int) -> int:
     """The instructions, or lines, of one run.
 
     :raises RuntimeError: the worker or callgrind failed.
     """
     words = ["setarch", "-R", "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-    lines = kind.endswith("lines")
-    words += _CACHE if lines else []
+    words += _CACHE if _counts_lines(kind) else []
     words += [python, "-m", "coev", str(_WORKER), kind, str(count)]
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
@@ -93,8 +97,8 @@ def collected(python: str, kind: str, count: int) -> int:
     found = _EVENTS.search(done.stderr)
     if done.returncode or not found:
         raise RuntimeError(f"{kind}: status {done.returncode}\n{done.stderr}")
-    events = dict(zip(found[1].split(), map(int, found[2].split())))
-    return events["DLmr"] + events["DLmw"] if lines else events["Ir"]
+    events: dict[str, int] = dict(zip(found[1].split(), map(int, found[2].split())))
+    return events["DLmr"] + events["DLmw"] if _counts_lines(kind) else events["Ir"]
 
 
 def per_operation(python: str, kinds: tuple[str, ...], jobs: int) -> dict[str, float]:
@@ -122,7 +126,7 @@ def compare(now: dict[str, float], known: dict[str, float]) -> tuple[list[str], 
     for kind, count in now.items():
         if kind in known:
             growth = count / known[kind] - 1
-            most = _MOST_GROWTH_OF_LINES if kind.endswith("lines") else _MOST_GROWTH
+            most = _MOST_GROWTH_OF_LINES if _counts_lines(kind) else _MOST_GROWTH
             word = "GREW" if growth > most else ""
             line = f"{kind:12} {_number(known[kind])} {_number(count)} {growth:+7.1%}  {word}"
         else:

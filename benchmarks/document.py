@@ -47,20 +47,22 @@ def _table(entry: Entry) -> Iterator[str]:
         yield f"| {label} | " + " | ".join(cells) + " |"
 
 
+def _of_peer(bar: Entry) -> str:
+    return f" of {bar['peer']}" if bar["peer"] else ""
+
+
 def _verdicts(entry: Entry) -> Iterator[str]:
     for bar in entry["bars"]:
-        peer = f" of {bar['peer']}" if bar["peer"] else ""
         reached = "not measured" if bar["reached"] is None else _number(bar["reached"])
         word = {"pass": "reached", "FAIL": "**missed**"}.get(bar["verdict"], bar["verdict"])
         yield (
-            f"- {bar['subject']}, {bar['metric']}: {reached}{peer}; "
+            f"- {bar['subject']}, {bar['metric']}: {reached}{_of_peer(bar)}; "
             f"the bar is {_number(bar['limit'])}: {word}"
         )
 
 
 def _bar_name(name: str, bar: Entry) -> str:
-    peer = f" of {bar['peer']}" if bar["peer"] else ""
-    return f"{name}: {bar['subject']}, {bar['metric']} | {_number(bar['limit'])}{peer}"
+    return f"{name}: {bar['subject']}, {bar['metric']} | {_number(bar['limit'])}{_of_peer(bar)}"
 
 
 def _bars_at_a_glance(results: dict[str, dict[str, Entry]]) -> Iterator[str]:

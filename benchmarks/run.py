@@ -43,11 +43,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _chosen(options: argparse.Namespace) -> list[Benchmark]:
-    chosen = [
-        each
-        for each in BENCHMARKS
-        if (each.name in options.only if options.only else options.full or not each.only_when_full)
-    ]
+    if options.only:
+        chosen = [each for each in BENCHMARKS if each.name in options.only]
+    else:
+        chosen = [each for each in BENCHMARKS if options.full or not each.only_when_full]
     return [each.with_bars_only() for each in chosen] if options.bars else chosen
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.settings import Settings
 
@@ -56,4 +55,4 @@ class Benchmark:
         """The same with just the variants that its bars compare."""
         named = {label for bar in self.bars for label in (bar.subject, bar.peer)}
         variants = tuple(each for each in self.variants if each.label in named)
-        return dataclasses.replace(self, variants=variants)
+        return replace(self, variants=variants)

@@ -198,7 +198,7 @@ class Scheduler {
  private:
   static constexpr std::int64_t kPollIntervalNs = 50'000;
   static constexpr unsigned kOperationQuota = 32;
-  static constexpr unsigned kTransferQuota = 256;  // as long as kPollIntervalNs, about
+  static constexpr unsigned kTransferQuota = 256;  // less than kPollIntervalNs
 
   Scheduler() noexcept;
   ~Scheduler();
