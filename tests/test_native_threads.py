@@ -241,9 +241,15 @@ def test_os_threads_and_coroutines_share_everything_under_stress(interval):
     )
 
 
+# Thread states are swapped by coev, or by CPython where coev cannot.
+swaps = pytest.mark.parametrize("by_gil", ["0", "1"], ids=["swap-by-coev", "swap-by-cpython"])
+
+
+@swaps
 @pytest.mark.realtime
-def test_os_thread_gets_the_gil_while_coroutines_switch_among_themselves():
-    check("""
+def test_os_thread_gets_the_gil_while_coroutines_switch_among_themselves(by_gil):
+    check(
+        """
     turns, stop = [0], []
     def native():
         while not stop:
@@ -270,6 +276,95 @@ def test_os_thread_gets_the_gil_while_coroutines_switch_among_themselves():
     for coroutine in coroutines:
         coroutine.join()
     assert got >= 100, got
+    finish()
+    """,
+        env={"COEV_SWAP_BY_GIL": by_gil},
+    )
+
+
+@swaps
+def test_requests_for_the_gil_end_with_those_who_made_them(by_gil):
+    # Each OS thread asks whoever runs to give up the GIL, and after that wants it no
+    # more: a coroutine that kept such a request would wait for a taker for ever.
+    check(
+        """
+    seconds = float(sys.argv[1])
+    sys.setswitchinterval(1e-4)
+    stop, turns = [], [0]
+    def native():
+        while not stop:
+            end = time.perf_counter() + random.random() * 3e-4
+            while time.perf_counter() < end:
+                pass
+            time.sleep(random.random() * 1e-3)
+    def computer():
+        while not stop:
+            end = time.perf_counter() + random.random() * 2e-4
+            while time.perf_counter() < end:
+                pass
+            turns[0] += 1
+            random.choice((coev.yield_now, lambda: time.sleep(1e-4), lambda: None))()
+    run_natively(*[native] * NATIVE)
+    coroutines = [coev.spawn(computer) for _ in range(5)]
+    coev.sleep(seconds)
+    stop.append(1)
+    while len(ended) < NATIVE:  # now nobody is left who would take the GIL
+        time.sleep(0.001)
+    for coroutine in coroutines:
+        coroutine.join()
+    for _ in range(1000):
+        coev.spawn(time.sleep, 0).join()
+    assert turns[0] > 50, turns
+    finish()
+    """,
+        STRESS_SECONDS,
+        env={"COEV_SWAP_BY_GIL": by_gil},
+        timeout=30 + STRESS_SECONDS,
+    )
+
+
+@swaps
+def test_call_that_an_os_thread_adds_runs_while_coroutines_switch_and_main_waits(by_gil):
+    check(
+        """
+    import ctypes
+    from coev._coev import _on_main_os_thread
+    called = []
+    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+    def call(_):
+        called.append(_on_main_os_thread())
+        return 0
+    def native():
+        for count in range(1, 101):
+            while ctypes.pythonapi.Py_AddPendingCall(call, None) != 0:
+                time.sleep(0.001)
+            end = time.monotonic() + 5
+            while len(called) < count and time.monotonic() < end:
+                time.sleep(0.0001)
+    run_natively(native)
+    def switch():
+        while not ended:
+            coev.yield_now()
+    for coroutine in [coev.spawn(switch) for _ in range(2)]:
+        coroutine.join()
+    assert called == [True] * 100, called
+    finish()
+    """,
+        env={"COEV_SWAP_BY_GIL": by_gil},
+    )
+
+
+def test_coev_swaps_thread_states_without_the_gil_on_every_os_thread():
+    check("""
+    from coev._coev import _swaps_by_gil
+    seen = []
+    def native():
+        coev.yield_now()  # has a scheduler from here on
+        seen.append(_swaps_by_gil())
+    run_natively(*[native] * NATIVE)
+    while len(ended) < NATIVE:
+        time.sleep(0.001)
+    assert seen + [_swaps_by_gil()] == [False] * (NATIVE + 1), seen
     finish()
     """)
 

@@ -187,6 +187,10 @@ PyObject* function_on_main_os_thread(PyObject*, PyObject*) {
   return PyBool_FromLong(thread_state::on_main_os_thread());
 }
 
+PyObject* function_swaps_by_gil(PyObject*, PyObject*) {
+  return PyBool_FromLong(thread_state::swaps_by_gil());
+}
+
 PyMethodDef module_functions[] = {
     {"_shut_down", function_shut_down, METH_O, nullptr},
     {"_patch", function_patch, METH_NOARGS, nullptr},
@@ -198,6 +202,8 @@ PyMethodDef module_functions[] = {
     {"_watch_release", function_watch_release, METH_O, nullptr},
     {"_in_main_interpreter", function_in_main_interpreter, METH_NOARGS, nullptr},
     {"_on_main_os_thread", function_on_main_os_thread, METH_NOARGS, nullptr},
+    {"_swaps_by_gil", function_swaps_by_gil, METH_NOARGS,
+     "Whether a switch on this OS thread gives up the GIL and takes it again."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyModuleDef definition = {PyModuleDef_HEAD_INIT,

@@ -6,6 +6,7 @@
 #include "core/parking_lot.h"
 #include "core/scheduler.h"
 #include "python/blocking.h"
+#include "python/current_state.h"
 #include "python/thread_state.h"
 
 namespace coev::python {
@@ -53,7 +54,7 @@ struct Occupants {
   }
 };
 
-Visit::Visit(const void* object) noexcept : object_(object), visitor_(PyThreadState_Get()) {
+Visit::Visit(const void* object) noexcept : object_(object), visitor_(current_state::get()) {
   Visit* occupant = Occupants::find(object);
   if (occupant == nullptr) [[likely]] {
     Occupants::add(*this);
@@ -99,7 +100,7 @@ void Visit::leave() noexcept {
 }
 
 bool Visit::under_way() noexcept {
-  const PyThreadState* self = PyThreadState_Get();
+  const PyThreadState* self = current_state::get();
   for (const Visit* visit : Occupants::all()) {
     for (; visit != nullptr; visit = visit->next_) {
       if (visit->visitor_ == self) return true;

@@ -13,6 +13,7 @@
 
 #include "python/blocking.h"
 #include "python/coroutine_type.h"
+#include "python/current_state.h"
 #include "python/ref.h"
 #include "python/retarget.h"
 #include "python/thread_state.h"
@@ -136,7 +137,7 @@ bool run_due() noexcept {
     if (PyList_SetSlice(g_due, 0, 1, nullptr) < 0) return false;
     PyObject* handler = PyTuple_GET_ITEM(entry.get(), 0);
     const Ref frame =
-        Ref::steal(reinterpret_cast<PyObject*>(PyThreadState_GetFrame(PyThreadState_Get())));
+        Ref::steal(reinterpret_cast<PyObject*>(PyThreadState_GetFrame(current_state::get())));
     const Ref result = Ref::steal(PyObject_CallFunctionObjArgs(
         handler, PyTuple_GET_ITEM(entry.get(), 1), frame ? frame.get() : Py_None, nullptr));
     if (!result) return false;

@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "core/fatal.h"
 #include "core/offload.h"
+#include "python/current_state.h"
 #include "python/ref.h"
 #include "python/retarget.h"
 
@@ -27,6 +30,16 @@ extern "C" void _PyErr_WriteUnraisableMsg(const char* message, PyObject* object)
 // Added in 3.14.1; weak, so that 3.14.0 can be told apart at run time.
 extern "C" __attribute__((weak)) int PyUnstable_ThreadState_SetStackProtection(PyThreadState*,
                                                                                void*, size_t);
+#endif
+
+#if PY_VERSION_HEX >= 0x030D0000
+// _PyRuntime begins with offsets for debuggers, laid out alike in all of a version.
+struct DebugOffsets {
+  char cookie[8];
+  std::uint64_t before[PY_VERSION_HEX < 0x030E0000 ? 17 : 18];
+  std::uint64_t gil_runtime_state_holder;  // of an interpreter's own GIL
+};
+extern "C" __attribute__((weak)) const DebugOffsets _PyRuntime;
 #endif
 
 namespace coev::python::thread_state {
@@ -49,48 +62,18 @@ bool is_main(const Coroutine& coroutine) noexcept {
   return &coroutine == &coroutine.scheduler->main();
 }
 
+PyThreadState* running_state() noexcept {
+#if PY_VERSION_HEX >= 0x030D0000
+  return PyThreadState_GetUnchecked();
+#else
+  return _PyThreadState_UncheckedGet();
+#endif
+}
+
 void add_call_on_main() noexcept {
   // With CPython's queue full it is tried again at the next switch.
   if (Py_AddPendingCall(g_call_on_main, nullptr) == 0) g_call_on_main = nullptr;
 }
-
-// --- PyGILState up to 3.11 ------------------------------------------------------
-
-#if PY_VERSION_HEX < 0x030C0000
-
-// The key under which PyGILState finds a thread's state is private: it is the
-// one whose value is the current state, and that changes when we change it.
-pthread_key_t g_gilstate_key;
-
-bool is_gilstate_key(pthread_key_t key, PyThreadState* current) noexcept {
-  if (pthread_getspecific(key) != current) return false;
-  int probe = 0;
-  pthread_setspecific(key, &probe);
-  const bool found = static_cast<void*>(PyGILState_GetThisThreadState()) == &probe;
-  pthread_setspecific(key, current);
-  return found;
-}
-
-bool find_gilstate_key() noexcept {
-  PyThreadState* current = PyThreadState_Get();
-  for (pthread_key_t key = 0; key < PTHREAD_KEYS_MAX; ++key) {
-    if (is_gilstate_key(key, current)) {
-      g_gilstate_key = key;
-      return true;
-    }
-  }
-  PyErr_SetString(PyExc_ImportError, "coev cannot find PyGILState's thread-specific key");
-  return false;
-}
-
-void bind_gilstate(PyThreadState* state) noexcept { pthread_setspecific(g_gilstate_key, state); }
-
-#else
-
-bool find_gilstate_key() noexcept { return true; }
-void bind_gilstate(PyThreadState*) noexcept {}  // PyThreadState_Swap does it
-
-#endif
 
 // --- pending signals from 3.13 on -------------------------------------------------
 
@@ -121,7 +104,7 @@ void remember_main_state() noexcept { g_main_state = PyThreadState_Get(); }
 
 #else
 
-void move_pending_signals(PyThreadState*, PyThreadState*) noexcept {}
+[[maybe_unused]] void move_pending_signals(PyThreadState*, PyThreadState*) noexcept {}
 void remember_main_state() noexcept {}
 
 #endif
@@ -257,6 +240,122 @@ class Fairness {
 
 thread_local Fairness t_fairness __attribute__((tls_model("initial-exec")));
 
+// --- the swap -------------------------------------------------------------------------
+
+#if PY_VERSION_HEX < 0x030C0000
+
+pthread_key_t g_gilstate_key;
+
+bool prepare_swap() noexcept {
+  if (current_state::find_gilstate_key(&g_gilstate_key)) return true;
+  PyErr_SetString(PyExc_ImportError, "coev cannot find PyGILState's thread-specific key");
+  return false;
+}
+void prepare_os_thread() noexcept {}
+
+void swap(PyThreadState*, PyThreadState* to) noexcept {
+  pthread_setspecific(g_gilstate_key, to);  // first: a debug build checks it in the swap
+  PyThreadState_Swap(to);
+}
+
+#else
+
+void swap_by_gil(PyThreadState* from, PyThreadState* to) noexcept {
+  t_fairness.on_switch();
+  PyThreadState_Swap(to);
+  if (t_on_main) move_pending_signals(from, to);
+}
+
+// What PyThreadState_Swap() writes, and nothing of what it does with the GIL.
+pthread_key_t g_gilstate_key;
+bool g_swap_known = false;  // whether all that it writes was found
+
+void set_active(PyThreadState* state, bool active) noexcept {
+  state->_status.bound_gilstate = active ? 1 : 0;
+  state->_status.active = active ? 1 : 0;
+#if PY_VERSION_HEX >= 0x030E0000
+  state->holds_gil = active ? 1 : 0;
+#elif PY_VERSION_HEX >= 0x030D0000
+  state->_status.holds_gil = active ? 1 : 0;
+#endif
+}
+
+#if PY_VERSION_HEX >= 0x030D0000
+
+// Who wants the GIL asks the thread state that took it last, by one of these bits.
+PyThreadState** g_gil_holder = nullptr;
+constexpr std::uintptr_t kGilDropRequest = 1U << 0;  // _PY_GIL_DROP_REQUEST_BIT
+constexpr std::uintptr_t kCallsToDo = 1U << 2;       // _PY_CALLS_TO_DO_BIT
+constexpr std::uintptr_t kEvents = 0xFF;             // above: the version of sys.monitoring
+
+bool find_gil_holder() noexcept {
+  if (&_PyRuntime == nullptr || std::memcmp(_PyRuntime.cookie, "xdebugpy", 8) != 0) return false;
+  g_gil_holder = current_state::find_gil_holder(g_interpreter, _PyRuntime.gil_runtime_state_holder);
+  return g_gil_holder != nullptr;
+}
+
+// What is asked of whoever runs goes on to `to`, as it does when `to` takes the GIL.
+// A request of `from` that `from` has left unheard must not stay: it would wait for
+// a thread to take the GIL when none wants it any more. One that comes between the
+// first two lines is made again after 5 ms.
+void pass_on(PyThreadState* from, PyThreadState* to) noexcept {
+  __atomic_store_n(g_gil_holder, to, __ATOMIC_RELAXED);
+  const std::uintptr_t old = __atomic_load_n(&from->eval_breaker, __ATOMIC_RELAXED);
+  std::uintptr_t now = __atomic_load_n(&to->eval_breaker, __ATOMIC_RELAXED);
+  constexpr std::uintptr_t kOfThread = kSignalsPending | kCallsToDo;
+  const std::uintptr_t of_main =
+      t_on_main ? __atomic_load_n(&g_main_state->eval_breaker, __ATOMIC_RELAXED) & kOfThread : 0;
+  const std::uintptr_t moved = (old & (kOfThread | kGilDropRequest)) | of_main;
+  if (old == now && moved == 0) [[likely]]
+    return;
+  __atomic_fetch_and(&from->eval_breaker, ~moved, __ATOMIC_RELAXED);
+  __atomic_fetch_and(&g_main_state->eval_breaker, ~of_main, __ATOMIC_RELAXED);
+  std::uintptr_t next = 0;
+  do {
+    next = (old & ~kEvents) | (now & kEvents & ~kGilDropRequest) | moved;
+  } while (!__atomic_compare_exchange_n(&to->eval_breaker, &now, next, true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED));
+}
+
+void move_attachment(PyThreadState* from, PyThreadState* to) noexcept {
+  std::swap(from->state, to->state);
+  pass_on(from, to);
+}
+
+#else
+
+bool find_gil_holder() noexcept { return true; }  // giving the GIL up mends it itself
+void move_attachment(PyThreadState*, PyThreadState*) noexcept {}
+
+#endif
+
+// COEV_SWAP_BY_GIL=1 leaves the swap to CPython, as where its variables are not found.
+bool prepare_swap() noexcept {
+  const char* by_gil = std::getenv("COEV_SWAP_BY_GIL");
+  g_swap_known = (by_gil == nullptr || *by_gil == '\0' || *by_gil == '0') &&
+                 PY_VERSION_HEX < 0x03100000 && current_state::find_gilstate_key(&g_gilstate_key) &&
+                 find_gil_holder();
+  return true;
+}
+
+void prepare_os_thread() noexcept {
+  if (g_swap_known) current_state::find(running_state);
+}
+
+void swap(PyThreadState* from, PyThreadState* to) noexcept {
+  if (!current_state::is_found()) [[unlikely]] {
+    swap_by_gil(from, to);
+    return;
+  }
+  set_active(from, false);
+  set_active(to, true);
+  current_state::set(to);
+  pthread_setspecific(g_gilstate_key, to);
+  move_attachment(from, to);
+}
+
+#endif
+
 // --- reset ----------------------------------------------------------------------------
 
 void stop_tracing(PyThreadState* state) noexcept {
@@ -265,8 +364,12 @@ void stop_tracing(PyThreadState* state) noexcept {
   if (state->c_profilefunc != nullptr) PyEval_SetProfile(nullptr, nullptr);
 }
 
-void clear_error() noexcept {  // most often there is none, which is faster to see
-  if (PyErr_Occurred() != nullptr) PyErr_Clear();
+void clear_error(const PyThreadState* state) noexcept {  // most often there is none
+#if PY_VERSION_HEX >= 0x030C0000
+  if (state->current_exception != nullptr) PyErr_Clear();
+#else
+  if (state->curexc_type != nullptr) PyErr_Clear();
+#endif
 }
 
 void clear_hooks(PyThreadState* state) noexcept {
@@ -296,14 +399,6 @@ void clear_thread_locals(PyThreadState* state) noexcept {
   Py_CLEAR(state->threading_local_sentinel);
 #endif
   Py_CLEAR(state->dict);
-}
-
-PyThreadState* running_state() noexcept {
-#if PY_VERSION_HEX >= 0x030D0000
-  return PyThreadState_GetUnchecked();
-#else
-  return _PyThreadState_UncheckedGet();
-#endif
 }
 
 // The OS thread that forked is the main one of the child.
@@ -352,8 +447,8 @@ bool initialize() noexcept {
     PyErr_SetString(PyExc_ImportError, "coev does not support subinterpreters");
     return false;
   }
-  if (!prepare_version() || !find_gilstate_key()) return false;
   g_interpreter = PyInterpreterState_Get();
+  if (!prepare_version() || !prepare_swap()) return false;
   remember_main_state();
   Scheduler::set_stack_bytes(default_stack_bytes());
   t_on_main = true;
@@ -368,6 +463,7 @@ Scheduler& scheduler() noexcept {
     return *found;
   Scheduler& made = Scheduler::get();
   made.main().thread_state = PyThreadState_Get();
+  prepare_os_thread();
   if (t_on_main) g_main_scheduler.store(&made);
   return made;
 }
@@ -385,18 +481,15 @@ bool slot_created(Coroutine& slot) noexcept {
 }
 
 void switching(Coroutine& from, Coroutine& to) noexcept {
-  t_fairness.on_switch();
   // An OS thread may come with another thread state each time (PyGILState).
-  if (is_native(from)) from.thread_state = PyThreadState_Get();
+  if (is_native(from)) from.thread_state = current_state::get();
   PyThreadState* state = state_of(to);
-  bind_gilstate(state);  // first: a debug build checks it in the swap
   if (t_on_main) {
     g_running_on_main.store(state, std::memory_order_relaxed);
     if (g_call_on_main != nullptr && is_main(to)) [[unlikely]]
       add_call_on_main();
   }
-  PyThreadState_Swap(state);
-  if (t_on_main) move_pending_signals(state_of(from), state);
+  swap(state_of(from), state);
 }
 
 void before_sleep(Scheduler&) noexcept { t_saved = PyEval_SaveThread(); }
@@ -407,7 +500,7 @@ void after_sleep(Scheduler&) noexcept {
 }
 
 void forget_locals() noexcept {
-  PyThreadState* state = PyThreadState_Get();
+  PyThreadState* state = current_state::get();
   // A finalizer may set new locals, as at the end of a thread.
   for (int round = 0; round < 4 && (has_thread_locals(state) || state->context != nullptr);
        ++round) {
@@ -418,14 +511,14 @@ void forget_locals() noexcept {
 }
 
 void reset_current() noexcept {
-  PyThreadState* state = PyThreadState_Get();
-  clear_error();
+  PyThreadState* state = current_state::get();
+  clear_error(state);
   Py_CLEAR(state->exc_state.exc_value);
   stop_tracing(state);
   clear_running_loop();
   forget_locals();
   clear_hooks(state);
-  clear_error();
+  clear_error(state);
   restore_recursion(state, Scheduler::get().current().stack);
   // contextvars and asyncio cache by these two: reuse would find freed objects.
   ++state->context_ver;
@@ -434,18 +527,18 @@ void reset_current() noexcept {
 
 void set_ident(Coroutine& slot, unsigned long ident) noexcept { state_of(slot)->thread_id = ident; }
 
-unsigned long ident() noexcept { return PyThreadState_Get()->thread_id; }
+unsigned long ident() noexcept { return current_state::get()->thread_id; }
 
 bool keep(Coroutine& coroutine, const char* name, PyObject* object) noexcept {
   PyThreadState* state = state_of(coroutine);
-  if (coroutine.state == CoroutineState::kRunning) state = PyThreadState_Get();
+  if (coroutine.state == CoroutineState::kRunning) state = current_state::get();
   if (state->dict == nullptr) state->dict = PyDict_New();
   return state->dict != nullptr && PyDict_SetItemString(state->dict, name, object) == 0;
 }
 
 PyFrameObject* frame_of(const Coroutine& coroutine) noexcept {
   PyThreadState* state = state_of(coroutine);
-  if (coroutine.state == CoroutineState::kRunning) state = PyThreadState_Get();
+  if (coroutine.state == CoroutineState::kRunning) state = current_state::get();
   return state == nullptr ? nullptr : PyThreadState_GetFrame(state);
 }
 
@@ -462,6 +555,8 @@ void call_on_main(int (*function)(void*)) noexcept {
 }
 
 bool on_main_os_thread() noexcept { return t_on_main; }
+
+bool swaps_by_gil() noexcept { return PY_VERSION_HEX >= 0x030C0000 && !current_state::is_found(); }
 
 bool finalizing() noexcept {
 #if PY_VERSION_HEX >= 0x030D0000
@@ -505,7 +600,7 @@ void report_thread_exception(PyObject* function) noexcept {
 
 PyObject* take_sentinel() noexcept {
 #if PY_VERSION_HEX < 0x030D0000
-  PyThreadState* state = PyThreadState_Get();
+  PyThreadState* state = current_state::get();
   if (state->on_delete == nullptr) return nullptr;
   state->on_delete = nullptr;
   auto* reference = static_cast<PyObject*>(state->on_delete_data);

@@ -60,6 +60,10 @@ void call_on_main(int (*function)(void*)) noexcept;
 // Whether this is the OS thread that runs signal handlers.
 [[nodiscard]] bool on_main_os_thread() noexcept;
 
+// Whether switches on this OS thread go through PyThreadState_Swap(), which from
+// 3.12 on gives up the GIL and takes it again, for want of anything better.
+[[nodiscard]] bool swaps_by_gil() noexcept;
+
 // True once the interpreter has begun to tear itself down: nothing may switch.
 [[nodiscard]] bool finalizing() noexcept;
 
