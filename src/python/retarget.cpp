@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "python/arguments.h"
+#include "python/current_state.h"
 #include "python/ref.h"
 
 namespace coev::python {
@@ -47,10 +48,15 @@ PyMethodDescrObject* as_descriptor(PyObject* found) noexcept {
   return is_one ? reinterpret_cast<PyMethodDescrObject*>(found) : nullptr;
 }
 
+PyCFunctionObject* as_function(PyObject* found) noexcept {
+  const bool is_one = found != nullptr && PyCFunction_Check(found);
+  return is_one ? reinterpret_cast<PyCFunctionObject*>(found) : nullptr;
+}
+
 PyMethodDef* definition_of(PyObject* found) noexcept {
   if (const PyMethodDescrObject* descriptor = as_descriptor(found)) return descriptor->d_method;
-  const bool is_function = found != nullptr && PyCFunction_Check(found);
-  return is_function ? reinterpret_cast<PyCFunctionObject*>(found)->m_ml : nullptr;
+  const PyCFunctionObject* function = as_function(found);
+  return function != nullptr ? function->m_ml : nullptr;
 }
 
 // --- hashes: of a function's C function, which sets and dicts made before remember ----
@@ -103,7 +109,7 @@ bool replace_inherited(PyTypeObject* type, std::size_t offset, void* original,
 
 bool adapter::in_subinterpreter() noexcept {
   static PyInterpreterState* const main = PyInterpreterState_Main();
-  return PyInterpreterState_Get() != main;
+  return current_state::get()->interp != main;
 }
 
 PyObject* adapter::call_with_dict(Replacement dispatched, PyObject* self, PyObject* arguments,
@@ -124,6 +130,14 @@ PyObject* adapter::call_with_dict(Replacement dispatched, PyObject* self, PyObje
     PyTuple_SET_ITEM(values.get(), positional + i, Py_NewRef(value));
   }
   return dispatched(self, &PyTuple_GET_ITEM(values.get(), 0), positional, names.get());
+}
+
+PyObject* adapter::call_with_tuple(PyObject* function, PyObject* const* arguments,
+                                   std::size_t count, PyObject* keywords) noexcept {
+  const Py_ssize_t positional = PyVectorcall_NARGS(count);
+  const Ref tuple = pack(arguments, positional);
+  const Ref dict = tuple ? pack_keywords(arguments + positional, keywords) : Ref();
+  return dict ? Py_TYPE(function)->tp_call(function, tuple.get(), dict.get()) : nullptr;
 }
 
 // A module that is loaded again, or in a subinterpreter, has a class of its own
@@ -187,10 +201,13 @@ int retarget(PyObject* owner, const char* name, const Adapters& adapters,
   if (PyType_Check(owner)) original->defining_class_ = reinterpret_cast<PyTypeObject*>(owner);
   keep_hash(definition->ml_meth, adapters.functions[signature]);
   definition->ml_meth = adapters.functions[signature];
-  PyMethodDescrObject* descriptor = as_descriptor(found);
-  if (descriptor != nullptr && (signature == 2 || signature == 3)) {
-    original->vectorcall_ = std::exchange(
-        descriptor->vectorcall, signature == 2 ? adapters.of_tuple : adapters.of_tuple_and_dict);
+  if (signature == 2 || signature == 3) {
+    if (PyMethodDescrObject* descriptor = as_descriptor(found)) {
+      original->vectorcall_ =
+          std::exchange(descriptor->vectorcall, adapters.by_descriptor[signature - 2]);
+    } else {
+      as_function(found)->vectorcall = adapters.by_function[signature - 2];
+    }
   }
   return signature;
 }

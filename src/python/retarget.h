@@ -23,9 +23,9 @@ using Replacement = PyObject* (*)(PyObject* self, PyObject* const* arguments, Py
 // What may be put in place of an original, by its signature.
 struct Adapters {
   PyCFunction functions[7];
-  // Of a method that takes a tuple, which a call by its descriptor then need not make.
-  vectorcallfunc of_tuple;
-  vectorcallfunc of_tuple_and_dict;
+  // Of one that takes a tuple, or a tuple and a dict, which a call then need not make.
+  vectorcallfunc by_descriptor[2];
+  vectorcallfunc by_function[2];
 };
 
 // The original, callable at any time.
@@ -113,6 +113,21 @@ PyObject* descriptor(PyObject* method, PyObject* const* arguments, std::size_t c
   return dispatch<replacement, signature>(arguments[0], arguments + 1, given - 1,
                                           named ? keywords : nullptr);
 }
+// The same call of an original that takes a tuple.
+PyObject* call_with_tuple(PyObject* function, PyObject* const* arguments, std::size_t count,
+                          PyObject* keywords) noexcept;
+// A function has its object, the module, within.
+template <Replacement replacement, int signature>
+PyObject* function(PyObject* callable, PyObject* const* arguments, std::size_t count,
+                   PyObject* keywords) {
+  constexpr bool kTakesKeywords = signature == 3;
+  const bool named = keywords != nullptr && PyTuple_GET_SIZE(keywords) > 0;
+  if (named && !kTakesKeywords) [[unlikely]] {
+    return call_with_tuple(callable, arguments, count, keywords);
+  }
+  return dispatch<replacement, signature>(PyCFunction_GET_SELF(callable), arguments,
+                                          PyVectorcall_NARGS(count), named ? keywords : nullptr);
+}
 template <Replacement replacement>
 PyObject* fast(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
   return dispatch<replacement, 4>(self, arguments, count, nullptr);
@@ -146,8 +161,8 @@ bool retarget(PyObject* owner, const char* name, Original* original) noexcept {
       {erase(no_arguments<replacement>), erase(one<replacement>), erase(tuple<replacement>),
        erase(tuple_and_dict<replacement>), erase(fast<replacement>),
        erase(dispatch<replacement, 5>), erase(method<replacement>)},
-      descriptor<replacement, 2>,
-      descriptor<replacement, 3>};
+      {descriptor<replacement, 2>, descriptor<replacement, 3>},
+      {function<replacement, 2>, function<replacement, 3>}};
   const int signature = retarget(owner, name, adapters, original);
   if (signature >= 0) originals<replacement>[signature] = original;
   return signature != kUnknown;

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "core/lock.h"
 #include "python/coroutine_type.h"
@@ -12,6 +13,7 @@
 #include "python/lock_types.h"
 #include "python/native_locks.h"
 #include "python/ref.h"
+#include "python/retarget.h"
 #include "python/thread_module.h"
 #include "python/thread_state.h"
 
@@ -97,6 +99,8 @@ class Stock {
 
 Stock g_thread;
 Stock g_event;
+Stock g_thread_class;           // as for its instances, and how it makes one
+PyObject* g_init = nullptr;     // Thread.__init__
 PyObject* g_globals = nullptr;  // threading's
 
 // Borrowed; nullptr, without an exception, if it is not there.
@@ -221,6 +225,12 @@ PyObject* thread_daemon(PyObject* const* arguments) {
   return nullptr;
 }
 
+// An instance of a class that has object.__new__, before its __init__.
+Ref make(PyTypeObject* type) noexcept {
+  static PyObject* const nothing = PyTuple_New(0);
+  return Ref::steal(nothing == nullptr ? nullptr : type->tp_new(type, nothing, nullptr));
+}
+
 // Event(), but for its flag. None: nothing is done.
 PyObject* thread_event(PyObject*, PyObject* cls) {
   auto* type = reinterpret_cast<PyTypeObject*>(cls);
@@ -228,8 +238,7 @@ PyObject* thread_event(PyObject*, PyObject* cls) {
       type->tp_new != PyBaseObject_Type.tp_new) {
     Py_RETURN_NONE;
   }
-  static PyObject* const nothing = PyTuple_New(0);
-  return nothing == nullptr ? nullptr : type->tp_new(type, nothing, nullptr);
+  return make(type).release();
 }
 
 // What a weak reference in threading._dangling calls when its Thread is gone, as
@@ -288,6 +297,33 @@ PyObject* thread_hook(PyObject* const* arguments) {
   Py_XSETREF(made_for[1], Py_NewRef(arguments[1]));
   Py_XSETREF(made, Py_NewRef(hook.get()));
   return hook.release();
+}
+
+// Thread(...) as type.__call__() does it, without a dict for the names of arguments.
+PyObject* call_thread(PyObject* cls, PyObject* const* arguments, std::size_t count,
+                      PyObject* keywords) {
+  auto* type = reinterpret_cast<PyTypeObject*>(cls);
+  if ((count & PY_VECTORCALL_ARGUMENTS_OFFSET) == 0 || !Py_IS_TYPE(cls, &PyType_Type) ||
+      type->tp_new != PyBaseObject_Type.tp_new || !g_thread_class.includes(type)) [[unlikely]] {
+    return adapter::call_with_tuple(cls, arguments, count, keywords);
+  }
+  Ref thread = make(type);
+  if (!thread) return nullptr;
+  PyObject** with_thread = const_cast<PyObject**>(arguments) - 1;  // ours meanwhile
+  PyObject* kept = std::exchange(*with_thread, thread.get());
+  const Ref result =
+      Ref::steal(PyObject_Vectorcall(g_init, with_thread, PyVectorcall_NARGS(count) + 1, keywords));
+  *with_thread = kept;
+  return result ? thread.release() : nullptr;
+}
+
+// Has the class be called so, which its subclasses do not inherit.
+[[nodiscard]] bool take_over_calls(PyObject* cls) noexcept {
+  const Ref names = Ref::steal(Py_BuildValue("(s)", "__init__"));
+  g_init = PyObject_GetAttrString(cls, "__init__");
+  if (!names || g_init == nullptr || !g_thread_class.initialize(cls, names.get())) return false;
+  reinterpret_cast<PyTypeObject*>(cls)->tp_vectorcall = call_thread;
+  return true;
 }
 
 // --- starting ---------------------------------------------------------------------------
@@ -409,7 +445,8 @@ PyObject* thread_adopt(PyObject* const* arguments) {
     return nullptr;
   }
   g_globals = Py_NewRef(PyModule_GetDict(arguments[0]));
-  Py_RETURN_NONE;
+  const bool is_ours = PyTuple_GET_SIZE(arguments[1]) > 0;  // of which we know how it is made
+  return is_ours && !take_over_calls(thread.get()) ? nullptr : Py_NewRef(Py_None);
 }
 
 }  // namespace

@@ -50,6 +50,61 @@ def thread_subclass_overrides_run(say):
     thread.join()
 
 
+def thread_is_made_of_arguments_as_its_signature_says(say):
+    def try_to(make):
+        try:
+            thread = make()
+            say(type(thread), thread.name, thread.daemon, thread._args, thread._kwargs)
+        except Exception as error:
+            say(repr(error))
+
+    def target():
+        pass
+
+    class Mine(threading.Thread):
+        pass
+
+    for cls in threading.Thread, Mine:
+        try_to(lambda: cls(None, target, "n", (1,), {"x": 2}, daemon=True))  # noqa: B023
+        try_to(lambda: cls(name="n", target=target, daemon=False))  # noqa: B023
+        try_to(lambda: cls(*(None, target), **{"name": "n"}))  # noqa: B023
+        try_to(lambda: cls(None, target, name="n", unknown=1))  # noqa: B023
+        try_to(lambda: cls(None, target, target=target))  # noqa: B023
+        try_to(lambda: cls(1))  # noqa: B023
+        try_to(lambda: cls(*range(7)))  # noqa: B023
+        try_to(lambda: type.__call__(cls, name="n"))  # noqa: B023
+        say(list(map(repr, map(lambda make: make(name="m").name, [cls]))))
+
+
+def thread_class_that_makes_its_instances_otherwise_later_does(say):
+    thread, init = threading.Thread, threading.Thread.__init__
+
+    def named(self, *args, **kwargs):
+        init(self, *args, name="changed", **kwargs)
+
+    def new(cls, *args, **kwargs):
+        say("new", cls, kwargs)
+        return object.__new__(cls)
+
+    thread.__init__ = named
+    say(thread(daemon=True).name, thread().name)
+    thread.__init__ = init
+    say(thread(name="as before").name)
+    thread.__new__ = new
+    say(thread(name="n").name)
+    thread.__new__ = staticmethod(lambda cls, **kwargs: 17)
+    say(thread(name="n"))
+    thread.__new__ = object.__new__  # which refuses arguments once it is set
+    try:
+        say(thread(name="n"))
+    except TypeError as error:
+        say(repr(error))
+    del thread.__new__
+    say(thread().name[:7])
+    init.__defaults__ = None, None, "default", (), None
+    say(thread().name)
+
+
 def thread_life_is_told_by_is_alive_ident_and_repr(say):
     go = threading.Event()
     thread = threading.Thread(target=go.wait, name="t")
@@ -663,6 +718,18 @@ def start_new_thread_argument_errors(say):
         (int, (), {}, 4),
     ):
         say(error_of(_thread.start_new_thread, *arguments))
+
+
+def start_new_thread_takes_no_names(say):
+    for start in _thread.start_new_thread, _thread.start_new:
+        try:
+            start(function=print, args=())
+        except TypeError as error:
+            say(repr(error))
+        try:
+            start(*(print,), **{"args": ()})
+        except TypeError as error:
+            say(repr(error))
 
 
 def start_new_thread_returns_the_ident(say):
