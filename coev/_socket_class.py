@@ -20,6 +20,7 @@ __all__ = ["patch"]
 _PARTS = (
     "__new__",
     "__init__",
+    "_accept",
     "family",
     "type",
     "proto",
@@ -35,13 +36,14 @@ class socket:
     """A socket.socket whose accept() and close() ask C first."""
 
     def accept(self):
-        accepted_socket = "$accepted_socket"
+        accept_connection = "$accept_connection"
+        accepted = accept_connection(self, socket, getdefaulttimeout)
+        if accepted is not None:
+            return accepted
         fd, addr = self._accept()
-        sock = accepted_socket(self, fd, socket, getdefaulttimeout)
-        if sock is None:
-            sock = socket(self.family, self.type, self.proto, fileno=fd)
-            if getdefaulttimeout() is None and self.gettimeout():
-                sock.setblocking(True)
+        sock = socket(self.family, self.type, self.proto, fileno=fd)
+        if getdefaulttimeout() is None and self.gettimeout():
+            sock.setblocking(True)
         return sock, addr
 
     def close(self):
@@ -74,5 +76,5 @@ def patch():
         _coev._when_socket_made(patch)
     elif _is_as_defined(module, module.socket):
         _coev._know_socket_class(module.socket, _PARTS)
-        rewrite(module.socket.accept, socket.accept, accepted_socket=_coev._accepted_socket)
+        rewrite(module.socket.accept, socket.accept, accept_connection=_coev._accept_connection)
         rewrite(module.socket.close, socket.close, close_socket=_coev._close_socket)

@@ -36,10 +36,11 @@ class LockThread:
         ) or _dangling.add(self)
 
     def start(self):
-        started = self._started
-        if not self._initialized or not _coev._thread_announce(
-            self, started, _active_limbo_lock, _limbo
-        ):
+        try:
+            started = self._started
+        except AttributeError:  # its __init__() was not called
+            started = None
+        if not _coev._thread_announce(self, started, _active_limbo_lock, _limbo):
             return _coev_originals.start(self)
         try:
             _start_new_thread(self._bootstrap, ())
@@ -93,12 +94,12 @@ class LockThread:
             _coev._thread_leave(self, self._ident, _active_limbo_lock, _active) or self._delete()
 
     def join(self, timeout=None):
-        if (
-            timeout is None
-            and self._initialized
-            and _coev._thread_has_released(
-                self, self._tstate_lock, _shutdown_locks_lock, _shutdown_locks
-            )
+        try:
+            lock = self._tstate_lock
+        except AttributeError:
+            lock = None
+        if timeout is None and _coev._thread_has_released(
+            self, lock, _shutdown_locks_lock, _shutdown_locks
         ):
             self._is_stopped = True
             self._tstate_lock = None
@@ -144,10 +145,11 @@ class HandleThread:
         ) or _dangling.add(self)
 
     def start(self):
-        started = self._started
-        if not self._initialized or not _coev._thread_announce(
-            self, started, _active_limbo_lock, _limbo
-        ):
+        try:
+            started = self._started
+        except AttributeError:  # its __init__() was not called
+            started = None
+        if not _coev._thread_announce(self, started, _active_limbo_lock, _limbo):
             return _coev_originals.start(self)
         try:
             _start_joinable_thread(self._bootstrap, handle=self._handle, daemon=self._daemonic)
@@ -186,9 +188,9 @@ class HandleThread:
             _coev._thread_leave(self, self._ident, _active_limbo_lock, _active) or self._delete()
 
     def join(self, timeout=None):
-        if (
-            timeout is not None
-            or not self._initialized
-            or not _coev._thread_has_ended(self._handle)
-        ):
+        try:
+            handle = self._handle
+        except AttributeError:
+            handle = None
+        if timeout is not None or not _coev._thread_has_ended(handle):
             _coev_originals.join(self, timeout)

@@ -29,6 +29,15 @@ inline Ref pack_keywords(PyObject* const* values, PyObject* names) noexcept {
   return dict;
 }
 
+// A tuple of both; empty with an exception set, as also if one of them is empty.
+inline Ref pair(Ref first, Ref second) noexcept {
+  PyObject* tuple = first && second ? PyTuple_New(2) : nullptr;
+  if (tuple == nullptr) return {};
+  PyTuple_SET_ITEM(tuple, 0, first.release());
+  PyTuple_SET_ITEM(tuple, 1, second.release());
+  return Ref::steal(tuple);
+}
+
 // An int, or an object with __index__(). False with an exception set.
 [[nodiscard]] inline bool parse_int(PyObject* object, int* value) noexcept {
   const long wide = PyLong_AsLong(object);

@@ -41,18 +41,19 @@ int look_into(dl_phdr_info* file, std::size_t, void* data) noexcept {
 
 thread_local PyThreadState** t_variable __attribute__((tls_model("initial-exec"))) = nullptr;
 
-void find(PyThreadState* (*getter)()) noexcept {
+PyThreadState** find_variable(PyThreadState* (*getter)()) noexcept {
   Locals locals;
   dl_iterate_phdr(look_into, &locals);
-  PyThreadState* current = getter();
+  PyThreadState* value = getter();
   for (PyThreadState** word = locals.begin; word != locals.end; ++word) {
-    if (*word != current) continue;
+    if (*word != value) continue;
     // The value might be there by chance: ours is the one that the getter reads.
     __atomic_store_n(word, nullptr, __ATOMIC_SEQ_CST);
     const bool is_read = getter() == nullptr;
-    __atomic_store_n(word, current, __ATOMIC_SEQ_CST);
-    if (is_read) t_variable = word;
+    __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+    if (is_read) return word;
   }
+  return nullptr;
 }
 
 bool find_gilstate_key(pthread_key_t* found) noexcept {

@@ -16,8 +16,6 @@ namespace coev::python::current_state {
 // CPython's own variable for this OS thread; nullptr until it has been found.
 extern thread_local PyThreadState** t_variable __attribute__((tls_model("initial-exec")));
 
-// Looks for it. `getter` reads it, as PyThreadState_Get() does, but may return nullptr.
-void find(PyThreadState* (*getter)()) noexcept;
 [[nodiscard]] inline bool is_found() noexcept { return t_variable != nullptr; }
 
 // What PyThreadState_Get() returns, without a call where the variable has been found.
@@ -27,7 +25,12 @@ void find(PyThreadState* (*getter)()) noexcept;
 // REQUIRES: is_found().
 inline void set(PyThreadState* state) noexcept { *t_variable = state; }
 
-// The key under which PyGILState finds an OS thread's state. False if there is none.
+// The thread-local variable of this OS thread that `getter` reads; nullptr if there is
+// none. It may come to be nullptr for a moment.
+[[nodiscard]] PyThreadState** find_variable(PyThreadState* (*getter)()) noexcept;
+
+// The key under which PyGILState finds an OS thread's state, up to 3.13. False if there
+// is none.
 [[nodiscard]] bool find_gilstate_key(pthread_key_t* found) noexcept;
 
 // Where an OS thread that waits for the GIL of `interpreter` looks up whom to ask

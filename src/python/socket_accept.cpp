@@ -9,19 +9,12 @@
 #include <charconv>
 #include <cstdint>
 
+#include "python/arguments.h"
 #include "python/ref.h"
 #include "python/socket_layout.h"
 
 namespace coev::python {
 namespace {
-
-Ref pair(Ref first, Ref second) noexcept {
-  PyObject* tuple = first && second ? PyTuple_New(2) : nullptr;
-  if (tuple == nullptr) return {};
-  PyTuple_SET_ITEM(tuple, 0, first.release());
-  PyTuple_SET_ITEM(tuple, 1, second.release());
-  return Ref::steal(tuple);
-}
 
 Ref ipv4_address(const sockaddr_in& address) noexcept {
   char host[INET_ADDRSTRLEN];
@@ -46,17 +39,16 @@ Ref other_address(PyObject* listener, int fd) noexcept {
 
 }  // namespace
 
-PyObject* accept_ipv4(PyObject* listener) noexcept {
+PyObject* accept_ipv4(PyObject* listener, int* fd) noexcept {
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
-  const int fd =
+  *fd =
       accept4(socket_fields(listener).fd, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC);
-  if (fd < 0) return PyErr_SetFromErrno(PyExc_OSError);
+  if (*fd < 0) return PyErr_SetFromErrno(PyExc_OSError);
   Ref address = peer.ss_family == AF_INET ? ipv4_address(reinterpret_cast<const sockaddr_in&>(peer))
-                                          : other_address(listener, fd);
-  Ref result = address ? pair(Ref::steal(PyLong_FromLong(fd)), static_cast<Ref&&>(address)) : Ref();
-  if (!result) close(fd);
-  return result.release();
+                                          : other_address(listener, *fd);
+  if (!address) close(*fd);
+  return address.release();
 }
 
 }  // namespace coev::python

@@ -6,9 +6,10 @@
 
 namespace coev::python {
 
-// (fd, address). nullptr with OSError set: also BlockingIOError.
+// The peer's address, a new reference, and the connection in `*fd`. nullptr with OSError
+// set: also BlockingIOError.
 // REQUIRES: `listener` is a _socket.socket of AF_INET whose descriptor does not block.
 // SWITCHES: never.
-[[nodiscard]] PyObject* accept_ipv4(PyObject* listener) noexcept;
+[[nodiscard]] PyObject* accept_ipv4(PyObject* listener, int* fd) noexcept;
 
 }  // namespace coev::python

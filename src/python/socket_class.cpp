@@ -1,6 +1,7 @@
 #include "python/socket_class.h"
 
 #include <structmember.h>
+#include <unistd.h>
 
 #include <utility>
 #include <vector>
@@ -125,24 +126,31 @@ Ref make_socket(PyObject* listener, int fd) noexcept {
   return made;
 }
 
-// (listener, fd, socket, getdefaulttimeout): the object for an accepted connection. The
-// names are those that the code in Python would use, for they may mean something else
-// by now. None: let that make it.
-PyObject* accepted_socket(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
-  if (count != 4) return refuse_arguments();
+bool set_timeout(PyObject* socket, PyObject* timeout) noexcept {
+  auto* type = reinterpret_cast<PyObject*>(socket_type());
+  const Ref done = Ref::steal(PyObject_CallMethod(type, "settimeout", "OO", socket, timeout));
+  return static_cast<bool>(done);
+}
+
+// accept(): listener, socket, getdefaulttimeout. The names are those that the code in
+// Python would use, for they may mean something else by now. None: nothing is done.
+PyObject* accept_connection(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  if (count != 3) return refuse_arguments();
   PyObject* listener = arguments[0];
-  if (!known().is(Py_TYPE(listener)) || !known().is(arguments[2]) ||
-      arguments[3] != g_getdefaulttimeout) {
+  if (!known().is(Py_TYPE(listener)) || !known().is(arguments[1]) ||
+      arguments[2] != g_getdefaulttimeout) {
     Py_RETURN_NONE;
   }
-  const Ref timeout = Ref::steal(PyObject_CallNoArgs(g_getdefaulttimeout));
-  if (!timeout) return nullptr;
   int fd = -1;
-  if (timeout.get() != Py_None || !parse_int(arguments[1], &fd)) {
-    PyErr_Clear();
-    Py_RETURN_NONE;
+  Ref address = Ref::steal(socket_methods::accept(listener, &fd));
+  if (!address) return nullptr;
+  Ref socket = make_socket(listener, fd);
+  if (!socket) ::close(fd);
+  const Ref timeout = Ref::steal(socket ? PyObject_CallNoArgs(g_getdefaulttimeout) : nullptr);
+  if (!timeout || (timeout.get() != Py_None && !set_timeout(socket.get(), timeout.get()))) {
+    return nullptr;
   }
-  return make_socket(listener, fd).release();
+  return pair(static_cast<Ref&&>(socket), static_cast<Ref&&>(address)).release();
 }
 
 // False: let the code in Python close it.
@@ -176,7 +184,7 @@ PyObject* when_socket_made(PyObject*, PyObject* function) {
 }  // namespace
 
 PyMethodDef socket_class_functions[] = {
-    {"_accepted_socket", as_method(accepted_socket), METH_FASTCALL, nullptr},
+    {"_accept_connection", as_method(accept_connection), METH_FASTCALL, nullptr},
     {"_close_socket", close_socket, METH_O, nullptr},
     {"_know_socket_class", as_method(know_socket_class), METH_FASTCALL, nullptr},
     {"_when_socket_made", when_socket_made, METH_O, nullptr},

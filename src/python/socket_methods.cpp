@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <memory>
 #include <vector>
@@ -28,7 +29,8 @@ namespace {
 
 struct Originals {
   Original accept, connect, connect_ex, recv, recv_into, recvfrom, recvfrom_into, recvmsg,
-      recvmsg_into, send, sendall, sendto, sendmsg, close, detach, setblocking, settimeout;
+      recvmsg_into, send, sendall, sendto, sendmsg, close, detach, setblocking, settimeout,
+      setsockopt;
   Original close_fd, os_close, os_dup2, os_get_blocking, os_set_blocking;
 };
 Originals g_original;
@@ -368,23 +370,41 @@ bool is_readable(int fd) noexcept {
   return poll(&look, 1, 0) != 0;
 }
 
+// The address out of what _accept() has returned, which is given up, and the descriptor.
+PyObject* take_apart(PyObject* accepted, int* fd) noexcept {
+  const Ref both = Ref::steal(accepted);
+  if (!both || !parse_int(PyTuple_GET_ITEM(accepted, 0), fd)) return nullptr;
+  return Py_NewRef(PyTuple_GET_ITEM(accepted, 1));
+}
+
 PyObject* replaced_accept(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
+  if (!would_block(socket_fields(self))) return g_original.accept(self, arguments, count);
+  int fd = -1;
+  Ref address = Ref::steal(accept(self, &fd));
+  if (!address) return nullptr;
+  Ref both = pair(Ref::steal(PyLong_FromLong(fd)), static_cast<Ref&&>(address));
+  if (!both) ::close(fd);
+  return both.release();
+}
+
+// --- setsockopt -----------------------------------------------------------------------
+
+// It never blocks, but many a server calls it for each connection, with three ints.
+PyObject* replaced_setsockopt(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                              PyObject*) {
   const SocketFields& socket = socket_fields(self);
-  if (!would_block(socket)) return g_original.accept(self, arguments, count);
-  const Deadline deadline = socket.deadline();
-  // That nobody is there costs accept() a socket in the kernel, and CPython an exception.
-  if (!is_readable(socket.fd)) {
-    const Status ready = wait_ready(self, kReadable, deadline);
-    if (ready != Status::kOk) return raise(ready);
+  int values[3];
+  bool is_known = count == 3 && (socket.family == AF_INET || socket.family == AF_INET6);
+  for (int i = 0; i < 3 && is_known; ++i) {
+    is_known = PyLong_CheckExact(arguments[i]) && parse_int(arguments[i], &values[i]);
   }
-  return until_done(self, kReadable, deadline, [](PyObject* shadow) -> PyObject* {
-    const int fd = socket_fields(shadow).fd;
-    if (!hidden_nonblocking::is_set(fd) && !hidden_nonblocking::set(fd)) {
-      return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    if (socket_fields(shadow).family == AF_INET) return accept_ipv4(shadow);
-    return g_original.accept(shadow);
-  });
+  if (!is_known) {
+    return complain([&] { return g_original.setsockopt(self, arguments, count); });
+  }
+  if (setsockopt(socket.fd, values[0], values[1], &values[2], sizeof values[2]) != 0) {
+    return PyErr_SetFromErrno(PyExc_OSError);
+  }
+  Py_RETURN_NONE;
 }
 
 // --- connect --------------------------------------------------------------------------
@@ -542,6 +562,7 @@ bool replace_init(PyTypeObject* type) noexcept {
 bool retarget_methods(PyObject* type) noexcept {
   Originals& o = g_original;
   return retarget<replaced_accept>(type, "_accept", &o.accept) &&
+         retarget<replaced_setsockopt>(type, "setsockopt", &o.setsockopt) &&
          retarget<replaced_connect>(type, "connect", &o.connect) &&
          retarget<replaced_connect_ex>(type, "connect_ex", &o.connect_ex) &&
          retarget<replaced_recv>(type, "recv", &o.recv) &&
@@ -579,6 +600,25 @@ void forget(int fd) noexcept {
 }
 
 PyObject* close(PyObject* socket) noexcept { return replaced_close(socket, nullptr, 0, nullptr); }
+
+PyObject* accept(PyObject* listener, int* fd) noexcept {
+  const SocketFields& socket = socket_fields(listener);
+  if (!would_block(socket)) return take_apart(g_original.accept(listener), fd);
+  const Deadline deadline = socket.deadline();
+  // That nobody is there costs accept() a socket in the kernel, and CPython an exception.
+  if (!is_readable(socket.fd)) {
+    const Status ready = wait_ready(listener, kReadable, deadline);
+    if (ready != Status::kOk) return raise(ready);
+  }
+  return until_done(listener, kReadable, deadline, [fd](PyObject* shadow) -> PyObject* {
+    const int of_listener = socket_fields(shadow).fd;
+    if (!hidden_nonblocking::is_set(of_listener) && !hidden_nonblocking::set(of_listener)) {
+      return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    if (socket_fields(shadow).family == AF_INET) return accept_ipv4(shadow, fd);
+    return take_apart(g_original.accept(shadow), fd);
+  });
+}
 
 Status wait_ready(PyObject* socket, unsigned event, Deadline deadline) noexcept {
   Readiness& readiness = thread_state::scheduler().readiness();

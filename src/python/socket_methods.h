@@ -18,6 +18,10 @@ namespace coev::python::socket_methods {
 // ERRORS: those of Readiness::wait(); kInterrupted with an exception set.
 Status wait_ready(PyObject* socket, unsigned event, Deadline deadline) noexcept;
 
+// The peer's address, a new reference, and in `*fd` the connection. nullptr with an
+// exception set. SWITCHES: always, unless somebody is there.
+[[nodiscard]] PyObject* accept(PyObject* listener, int* fd) noexcept;
+
 // What _socket.socket.close() does: None, or nullptr with an exception set.
 [[nodiscard]] PyObject* close(PyObject* socket) noexcept;
 

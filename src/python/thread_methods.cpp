@@ -28,6 +28,7 @@ struct Names {
   PyObject* daemonic = intern("_daemonic");
   PyObject* daemons_allowed = intern("_daemon_threads_allowed");
   PyObject* dunder_name = intern("__name__");
+  PyObject* get_ident = intern("get_ident");
   PyObject* make_hook = intern("_make_invoke_excepthook");
   PyObject* originals = intern("_coev_originals");
 };
@@ -99,9 +100,11 @@ class Stock {
 
 Stock g_thread;
 Stock g_event;
-Stock g_thread_class;           // as for its instances, and how it makes one
-PyObject* g_init = nullptr;     // Thread.__init__
-PyObject* g_globals = nullptr;  // threading's
+Stock g_thread_class;                   // as for its instances, and how it makes one
+PyObject* g_init = nullptr;             // Thread.__init__
+PyObject* g_globals = nullptr;          // threading's
+PyObject* g_get_ident = nullptr;        // of _thread
+PyObject* g_daemons_allowed = nullptr;  // the same; nullptr if they are not, or before 3.12
 
 // Borrowed; nullptr, without an exception, if it is not there.
 PyObject* global(PyObject* name) noexcept { return PyDict_GetItemWithError(g_globals, name); }
@@ -216,7 +219,7 @@ PyObject* inherited_daemon(PyObject* active) noexcept {
 PyObject* thread_daemon(PyObject* const* arguments) {
   PyObject* daemon = arguments[0];
   if (daemon == Py_None) return inherited_daemon(arguments[1]);
-  if (global(names().daemons_allowed) == nullptr) return Py_NewRef(daemon);  // before 3.12
+  if (global(names().daemons_allowed) == g_daemons_allowed) return Py_NewRef(daemon);
   const int wanted = PyObject_IsTrue(daemon);
   const Ref allowed = wanted > 0 ? call_global(names().daemons_allowed) : Ref::borrow(Py_True);
   if (wanted < 0 || !allowed) return nullptr;
@@ -361,7 +364,9 @@ PyObject* thread_begin(PyObject*, PyObject* const* arguments, Py_ssize_t count) 
     return nullptr;
   }
   if (!is_stock(arguments[0]) || !is_plain(arguments[1])) Py_RETURN_NONE;
-  const Ref ident = Ref::steal(PyObject_CallNoArgs(arguments[2]));
+  const Ref ident =
+      Ref::steal(arguments[2] == g_get_ident ? PyLong_FromUnsignedLong(current_ident())
+                                             : PyObject_CallNoArgs(arguments[2]));
   const Ref native_id = ident ? Ref::steal(PyObject_CallNoArgs(arguments[3])) : Ref();
   if (!native_id) return nullptr;
   if (count == 4) return PyTuple_Pack(2, ident.get(), native_id.get());
@@ -435,16 +440,31 @@ PyObject* thread_has_ended(PyObject*, PyObject* handle) {
   return PyBool_FromLong(thread_module::coroutine_has_ended(handle));
 }
 
+// A function of threading if it is one in C; nullptr, without an exception, if not.
+[[nodiscard]] PyObject* global_in_c(PyObject* name) noexcept {
+  PyObject* function = global(name);
+  return function != nullptr && PyCFunction_CheckExact(function) ? Py_NewRef(function) : nullptr;
+}
+
+[[nodiscard]] bool allows_daemons(PyObject* function) noexcept {
+  const Ref allowed = Ref::steal(function != nullptr ? PyObject_CallNoArgs(function) : nullptr);
+  PyErr_Clear();
+  return allowed.get() == Py_True;  // which it always is in a main interpreter
+}
+
 // Takes down, before the program has a chance to change it, what of Thread and of Event
 // has to stay as it is: threading, names of attributes of the one and of the other.
 PyObject* thread_adopt(PyObject* const* arguments) {
+  g_globals = Py_NewRef(PyModule_GetDict(arguments[0]));
+  g_get_ident = global_in_c(names().get_ident);
+  g_daemons_allowed = global_in_c(names().daemons_allowed);
+  if (!allows_daemons(g_daemons_allowed)) Py_CLEAR(g_daemons_allowed);
   const Ref thread = Ref::steal(PyObject_GetAttrString(arguments[0], "Thread"));
   const Ref event = Ref::steal(PyObject_GetAttrString(arguments[0], "Event"));
   if (!thread || !event || !g_thread.initialize(thread.get(), arguments[1]) ||
       !g_event.initialize(event.get(), arguments[2])) {
     return nullptr;
   }
-  g_globals = Py_NewRef(PyModule_GetDict(arguments[0]));
   const bool is_ours = PyTuple_GET_SIZE(arguments[1]) > 0;  // of which we know how it is made
   return is_ours && !take_over_calls(thread.get()) ? nullptr : Py_NewRef(Py_None);
 }

@@ -267,8 +267,7 @@ void swap_by_gil(PyThreadState* from, PyThreadState* to) noexcept {
 }
 
 // What PyThreadState_Swap() writes, and nothing of what it does with the GIL.
-pthread_key_t g_gilstate_key;
-bool g_swap_known = false;  // whether all that it writes was found
+bool g_swap_known = false;  // whether all was found that OS threads share
 
 void set_active(PyThreadState* state, bool active) noexcept {
   state->_status.bound_gilstate = active ? 1 : 0;
@@ -279,6 +278,24 @@ void set_active(PyThreadState* state, bool active) noexcept {
   state->_status.holds_gil = active ? 1 : 0;
 #endif
 }
+
+// For PyGILState: up to 3.13 under a key, then in a variable.
+#if PY_VERSION_HEX >= 0x030E0000
+thread_local PyThreadState** t_gilstate __attribute__((tls_model("initial-exec"))) = nullptr;
+
+bool find_gilstate_key() noexcept { return true; }
+bool find_gilstate() noexcept {
+  t_gilstate = current_state::find_variable(PyGILState_GetThisThreadState);
+  return t_gilstate != nullptr;
+}
+void set_gilstate(PyThreadState* state) noexcept { *t_gilstate = state; }
+#else
+pthread_key_t g_gilstate_key;
+
+bool find_gilstate_key() noexcept { return current_state::find_gilstate_key(&g_gilstate_key); }
+bool find_gilstate() noexcept { return true; }
+void set_gilstate(PyThreadState* state) noexcept { pthread_setspecific(g_gilstate_key, state); }
+#endif
 
 #if PY_VERSION_HEX >= 0x030D0000
 
@@ -333,13 +350,14 @@ void move_attachment(PyThreadState*, PyThreadState*) noexcept {}
 bool prepare_swap() noexcept {
   const char* by_gil = std::getenv("COEV_SWAP_BY_GIL");
   g_swap_known = (by_gil == nullptr || *by_gil == '\0' || *by_gil == '0') &&
-                 PY_VERSION_HEX < 0x03100000 && current_state::find_gilstate_key(&g_gilstate_key) &&
-                 find_gil_holder();
+                 PY_VERSION_HEX < 0x03100000 && find_gilstate_key() && find_gil_holder();
   return true;
 }
 
 void prepare_os_thread() noexcept {
-  if (g_swap_known) current_state::find(running_state);
+  if (g_swap_known && find_gilstate()) {
+    current_state::t_variable = current_state::find_variable(running_state);
+  }
 }
 
 void swap(PyThreadState* from, PyThreadState* to) noexcept {
@@ -350,7 +368,7 @@ void swap(PyThreadState* from, PyThreadState* to) noexcept {
   set_active(from, false);
   set_active(to, true);
   current_state::set(to);
-  pthread_setspecific(g_gilstate_key, to);
+  set_gilstate(to);
   move_attachment(from, to);
 }
 

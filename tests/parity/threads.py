@@ -76,6 +76,18 @@ def thread_is_made_of_arguments_as_its_signature_says(say):
         say(list(map(repr, map(lambda make: make(name="m").name, [cls]))))
 
 
+def thread_without_its_init_says_so(say):
+    class Mine(threading.Thread):
+        def __init__(self):
+            pass
+
+    for use in Mine.start, Mine.join, Mine.is_alive, lambda thread: Mine.join(thread, 1):
+        try:
+            use(Mine())
+        except Exception as error:
+            say(repr(error), error.__context__)
+
+
 def thread_class_that_makes_its_instances_otherwise_later_does(say):
     thread, init = threading.Thread, threading.Thread.__init__
 
