@@ -354,6 +354,35 @@ def test_call_that_an_os_thread_adds_runs_while_coroutines_switch_and_main_waits
     )
 
 
+@pytest.mark.realtime
+def test_os_threads_run_while_a_socket_lingers_in_close():
+    check("""
+    turns, stop = [0], []
+    def native():
+        while not stop:
+            turns[0] += 1
+            time.sleep(0.001)
+    run_natively(native)
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    connection = listener.accept()[0]  # which nobody reads
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\\1\\0\\0\\0\\1\\0\\0\\0")
+    client.setblocking(False)
+    try:
+        while True:
+            client.send(bytes(1 << 20))
+    except BlockingIOError:
+        pass
+    before, begin = turns[0], time.monotonic()
+    client.close()
+    passed, turned = time.monotonic() - begin, turns[0] - before
+    assert passed > 0.5 and turned > 50, (passed, turned)
+    stop.append(1)
+    connection.close()
+    finish()
+    """)
+
+
 def test_coev_swaps_thread_states_without_the_gil_on_every_os_thread():
     check("""
     from coev._coev import _swaps_by_gil

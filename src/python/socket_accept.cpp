@@ -6,6 +6,7 @@
 
 #include <array>
 #include <bit>
+#include <cerrno>
 #include <charconv>
 #include <cstdint>
 
@@ -39,16 +40,22 @@ Ref other_address(PyObject* listener, int fd) noexcept {
 
 }  // namespace
 
-PyObject* accept_ipv4(PyObject* listener, int* fd) noexcept {
+Status accept_ipv4(PyObject* listener, int* fd, PyObject** address) noexcept {
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
   *fd =
       accept4(socket_fields(listener).fd, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC);
-  if (*fd < 0) return PyErr_SetFromErrno(PyExc_OSError);
-  Ref address = peer.ss_family == AF_INET ? ipv4_address(reinterpret_cast<const sockaddr_in&>(peer))
-                                          : other_address(listener, *fd);
-  if (!address) close(*fd);
-  return address.release();
+  if (*fd < 0) {
+    if (errno == EAGAIN) return Status::kTimedOut;
+    PyErr_SetFromErrno(PyExc_OSError);
+    return Status::kSystemError;
+  }
+  *address = (peer.ss_family == AF_INET ? ipv4_address(reinterpret_cast<const sockaddr_in&>(peer))
+                                        : other_address(listener, *fd))
+                 .release();
+  if (*address != nullptr) return Status::kOk;
+  close(*fd);
+  return Status::kSystemError;
 }
 
 }  // namespace coev::python

@@ -4,12 +4,14 @@
 
 #include <Python.h>
 
+#include "core/status.h"
+
 namespace coev::python {
 
-// The peer's address, a new reference, and the connection in `*fd`. nullptr with OSError
-// set: also BlockingIOError.
+// A connection in `*fd`, and the peer's address, a new reference, in `*address`.
+// ERRORS: kTimedOut: nobody is there. kSystemError: an exception is set.
 // REQUIRES: `listener` is a _socket.socket of AF_INET whose descriptor does not block.
 // SWITCHES: never.
-[[nodiscard]] PyObject* accept_ipv4(PyObject* listener, int* fd) noexcept;
+[[nodiscard]] Status accept_ipv4(PyObject* listener, int* fd, PyObject** address) noexcept;
 
 }  // namespace coev::python

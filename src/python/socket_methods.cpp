@@ -6,7 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/io.h"
@@ -35,10 +37,15 @@ struct Originals {
 };
 Originals g_original;
 initproc g_original_init = nullptr;
+bool g_some_linger = false;  // whether SO_LINGER, which accepted sockets inherit, was ever set
 
 // False: the original should deal with it: it does not block, or is an error.
 bool would_block(const SocketFields& socket) noexcept {
   return socket.fd >= 0 && socket.blocks() && !is_closed();
+}
+
+bool is_ip(const SocketFields& socket) noexcept {
+  return socket.family == AF_INET || socket.family == AF_INET6;
 }
 
 // A user who asks for MSG_DONTWAIT on a socket without a timeout is to be told
@@ -231,18 +238,25 @@ Status try_on_shadow(PyObject* self, PyObject** result, Call call) noexcept {
   return Status::kTimedOut;
 }
 
-template <typename Call>
-PyObject* until_done(PyObject* self, unsigned event, Deadline deadline, Call call) noexcept {
+// Tries, and waits for `event`, until `attempt` does not return kTimedOut.
+template <typename Attempt>
+PyObject* until_done(PyObject* self, unsigned event, Deadline deadline, Attempt attempt) noexcept {
   Scheduler& scheduler = thread_state::scheduler();
   const Status quota = wait([&] { return scheduler.spend_quota(); });
   if (quota != Status::kOk) return raise(quota);
   for (;;) {
     PyObject* result = nullptr;
-    const Status status = try_on_shadow(self, &result, call);
-    if (status != Status::kTimedOut) return result;
+    if (attempt(&result) != Status::kTimedOut) return result;
     const Status ready = wait_ready(self, event, deadline);
     if (ready != Status::kOk) return raise(ready);
   }
+}
+
+template <typename Call>
+PyObject* until_done_on_shadow(PyObject* self, unsigned event, Deadline deadline,
+                               Call call) noexcept {
+  return until_done(self, event, deadline,
+                    [&](PyObject** result) { return try_on_shadow(self, result, call); });
 }
 
 // The arguments with MSG_DONTWAIT among their flags.
@@ -319,8 +333,8 @@ PyObject* with_flags(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
     return complain([&] { return call(self, arguments, count); });
   }
   if (must_not_wait(socket_fields(self), with.given())) return call(self, arguments, count);
-  return until_done(self, event, socket_fields(self).deadline(),
-                    [&](PyObject* shadow) { return with.call(call, shadow); });
+  return until_done_on_shadow(self, event, socket_fields(self).deadline(),
+                              [&](PyObject* shadow) { return with.call(call, shadow); });
 }
 
 PyObject* replaced_recvfrom_into(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
@@ -355,8 +369,9 @@ PyObject* replaced_sendto(PyObject* self, PyObject* const* arguments, Py_ssize_t
   const Ref all_flags = Ref::steal(PyLong_FromLong(flags | MSG_DONTWAIT));
   if (!all_flags) return nullptr;
   PyObject* values[] = {arguments[0], all_flags.get(), address.get()};
-  return until_done(self, kWritable, socket_fields(self).deadline(),
-                    [&](PyObject* shadow) { return g_original.sendto(shadow, values, 3); });
+  return until_done_on_shadow(
+      self, kWritable, socket_fields(self).deadline(),
+      [&](PyObject* shadow) { return g_original.sendto(shadow, values, 3); });
 }
 
 // --- accept ---------------------------------------------------------------------------
@@ -394,11 +409,13 @@ PyObject* replaced_setsockopt(PyObject* self, PyObject* const* arguments, Py_ssi
                               PyObject*) {
   const SocketFields& socket = socket_fields(self);
   int values[3];
-  bool is_known = count == 3 && (socket.family == AF_INET || socket.family == AF_INET6);
-  for (int i = 0; i < 3 && is_known; ++i) {
-    is_known = PyLong_CheckExact(arguments[i]) && parse_int(arguments[i], &values[i]);
+  int ints = 0;
+  while (ints < 3 && ints < count && PyLong_CheckExact(arguments[ints]) &&
+         parse_int(arguments[ints], &values[ints])) {
+    ++ints;
   }
-  if (!is_known) {
+  if (ints != count || count != 3 || !is_ip(socket)) {
+    if (ints >= 2 && values[0] == SOL_SOCKET && values[1] == SO_LINGER) g_some_linger = true;
     return complain([&] { return g_original.setsockopt(self, arguments, count); });
   }
   if (setsockopt(socket.fd, values[0], values[1], &values[2], sizeof values[2]) != 0) {
@@ -487,9 +504,19 @@ PyObject* replaced_connect_ex(PyObject* self, PyObject* const* arguments, Py_ssi
 
 // --- closing and opening --------------------------------------------------------------
 
+// The original gives up the GIL for it, which costs more than the rest. It may take
+// long only where somebody has asked for that.
 PyObject* replaced_close(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
-  forget(socket_fields(self).fd);
-  return g_original.close(self, arguments, count);
+  SocketFields& socket = socket_fields(self);
+  forget(socket.fd);
+  if (socket.fd < 0 || !is_ip(socket) || g_some_linger) {
+    return g_original.close(self, arguments, count);
+  }
+  // That the peer has closed it first is no error, as in the original.
+  if (::close(std::exchange(socket.fd, -1)) != 0 && errno != ECONNRESET) {
+    return PyErr_SetFromErrno(PyExc_OSError);
+  }
+  Py_RETURN_NONE;
 }
 
 PyObject* replaced_detach(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
@@ -610,13 +637,16 @@ PyObject* accept(PyObject* listener, int* fd) noexcept {
     const Status ready = wait_ready(listener, kReadable, deadline);
     if (ready != Status::kOk) return raise(ready);
   }
-  return until_done(listener, kReadable, deadline, [fd](PyObject* shadow) -> PyObject* {
-    const int of_listener = socket_fields(shadow).fd;
-    if (!hidden_nonblocking::is_set(of_listener) && !hidden_nonblocking::set(of_listener)) {
-      return PyErr_SetFromErrno(PyExc_OSError);
+  return until_done(listener, kReadable, deadline, [=](PyObject** address) {
+    const SocketFields& fields = socket_fields(listener);
+    if (!hidden_nonblocking::is_set(fields.fd) && !hidden_nonblocking::set(fields.fd)) {
+      PyErr_SetFromErrno(PyExc_OSError);
+      return Status::kSystemError;
     }
-    if (socket_fields(shadow).family == AF_INET) return accept_ipv4(shadow, fd);
-    return take_apart(g_original.accept(shadow), fd);
+    if (fields.family == AF_INET) return accept_ipv4(listener, fd, address);
+    return try_on_shadow(listener, address, [fd](PyObject* shadow) {
+      return take_apart(g_original.accept(shadow), fd);
+    });
   });
 }
 
