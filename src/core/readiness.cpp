@@ -53,10 +53,13 @@ void Readiness::drop_all_closed() noexcept {
   }
 }
 
+bool Readiness::is_watched(const Entry& entry) noexcept {
+  return ev_is_active(&entry.reader) ||
+         (entry.writer != nullptr && ev_is_active(entry.writer.get()));
+}
+
 bool Readiness::is_watched_in_vain(const Entry& entry) noexcept {
-  const bool watched =
-      ev_is_active(&entry.reader) || (entry.writer != nullptr && ev_is_active(entry.writer.get()));
-  return watched && !is_open(entry.fd);
+  return is_watched(entry) && !is_open(entry.fd);
 }
 
 Readiness::Entry* Readiness::find(int fd) noexcept {
@@ -219,8 +222,11 @@ bool Readiness::wake_watchers(Entry& entry, unsigned events, Status status) noex
 }
 
 void Readiness::set_drained(int fd, const void* owner) noexcept {
-  Entry* entry = find(fd);
-  if (entry != nullptr && owner != nullptr && entry->owner == owner) entry->drained = true;
+  Entry* entry = nullptr;
+  if (owner == nullptr || find_or_add(fd, &entry) != Status::kOk) return;
+  // An owner that has not waited yet has no watcher: its first wait starts one anew.
+  if (!is_watched(*entry)) entry->owner = owner;
+  if (entry->owner == owner) entry->drained = true;
 }
 
 bool Readiness::drained(int fd, const void* owner) noexcept {

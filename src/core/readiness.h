@@ -104,6 +104,7 @@ class Readiness {
 
   void watch_renewal() noexcept;
   void drop_all_closed() noexcept;
+  [[nodiscard]] static bool is_watched(const Entry& entry) noexcept;
   [[nodiscard]] static bool is_watched_in_vain(const Entry& entry) noexcept;
   [[nodiscard]] Entry* find(int fd) noexcept;
   [[nodiscard]] Status find_or_add(int fd, Entry** entry) noexcept;

@@ -379,6 +379,11 @@ PyObject* replaced_sendto(PyObject* self, PyObject* const* arguments, Py_ssize_t
 // accept() and connect() have no flag of their own. Listening sockets keep
 // O_NONBLOCK, connect() gives the user's mode back.
 
+// accept() in vain costs the kernel a socket, and a look before accept() a system call.
+// So there is a look until one has found somebody waiting, and then none until accept()
+// finds nobody.
+bool g_listeners_are_busy = false;
+
 // True also when there is an error to report.
 bool is_readable(int fd) noexcept {
   pollfd look{fd, POLLIN, 0};
@@ -632,8 +637,8 @@ PyObject* accept(PyObject* listener, int* fd) noexcept {
   const SocketFields& socket = socket_fields(listener);
   if (!would_block(socket)) return take_apart(g_original.accept(listener), fd);
   const Deadline deadline = socket.deadline();
-  // That nobody is there costs accept() a socket in the kernel, and CPython an exception.
-  if (!is_readable(socket.fd)) {
+  if (!g_listeners_are_busy) g_listeners_are_busy = is_readable(socket.fd);
+  if (!g_listeners_are_busy) {
     const Status ready = wait_ready(listener, kReadable, deadline);
     if (ready != Status::kOk) return raise(ready);
   }
@@ -643,10 +648,13 @@ PyObject* accept(PyObject* listener, int* fd) noexcept {
       PyErr_SetFromErrno(PyExc_OSError);
       return Status::kSystemError;
     }
-    if (fields.family == AF_INET) return accept_ipv4(listener, fd, address);
-    return try_on_shadow(listener, address, [fd](PyObject* shadow) {
-      return take_apart(g_original.accept(shadow), fd);
-    });
+    const Status status = fields.family == AF_INET
+                              ? accept_ipv4(listener, fd, address)
+                              : try_on_shadow(listener, address, [fd](PyObject* shadow) {
+                                  return take_apart(g_original.accept(shadow), fd);
+                                });
+    if (status == Status::kTimedOut) g_listeners_are_busy = false;
+    return status;
   });
 }
 
