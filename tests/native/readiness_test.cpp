@@ -394,6 +394,31 @@ TEST(Readiness, DrainedIsClearedByTheNextReadiness) {
   EXPECT_FALSE(readiness.drained(pair.near(), &kOwner));
 }
 
+TEST(Readiness, AnOwnerCanHaveDrainedBeforeItsFirstWait) {
+  const SocketPair pair;
+  Readiness& readiness = here().readiness();
+  readiness.set_drained(pair.near(), &kOwner);
+  EXPECT_TRUE(readiness.drained(pair.near(), &kOwner));
+  pair.write_far('x');  // after the read that drained, before the wait
+  EXPECT_EQ(wait_for(pair.near(), kReadable, Deadline::never(), &kOwner), Status::kOk);
+  EXPECT_FALSE(readiness.drained(pair.near(), &kOwner));
+}
+
+TEST(Readiness, DrainedByOneIsNotSaidOfAnotherWhoseWatcherIsStarted) {
+  const SocketPair pair;
+  const int other = 0;
+  Readiness& readiness = here().readiness();
+  EXPECT_EQ(wait_for(pair.near(), kReadable, in_ms(1), &other), Status::kTimedOut);
+  readiness.set_drained(pair.near(), &kOwner);
+  EXPECT_FALSE(readiness.drained(pair.near(), &kOwner));
+  EXPECT_FALSE(readiness.drained(pair.near(), &other));
+}
+
+TEST(Readiness, DrainedOfANumberThatNobodyOpenedIsNotKept) {
+  here().readiness().set_drained(1 << 28, &kOwner);
+  EXPECT_FALSE(here().readiness().drained(1 << 28, &kOwner));
+}
+
 TEST(Readiness, DrainedDoesNotOutliveTheOwner) {
   const SocketPair pair;
   Readiness& readiness = here().readiness();
