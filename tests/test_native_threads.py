@@ -379,6 +379,7 @@ def test_os_threads_run_while_a_socket_lingers_in_close():
     assert passed > 0.5 and turned > 50, (passed, turned)
     stop.append(1)
     connection.close()
+    listener.close()
     finish()
     """)
 

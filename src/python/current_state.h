@@ -29,7 +29,7 @@ inline void set(PyThreadState* state) noexcept { *t_variable = state; }
 // none. It may come to be nullptr for a moment.
 [[nodiscard]] PyThreadState** find_variable(PyThreadState* (*getter)()) noexcept;
 
-// The key under which PyGILState finds an OS thread's state, up to 3.13. False if there
+// The key under which PyGILState finds an OS thread's state, up to 3.14. False if there
 // is none.
 [[nodiscard]] bool find_gilstate_key(pthread_key_t* found) noexcept;
 

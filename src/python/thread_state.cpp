@@ -279,8 +279,8 @@ void set_active(PyThreadState* state, bool active) noexcept {
 #endif
 }
 
-// For PyGILState: up to 3.13 under a key, then in a variable.
-#if PY_VERSION_HEX >= 0x030E0000
+// For PyGILState: up to 3.14 under a key, then in a variable.
+#if PY_VERSION_HEX >= 0x030F0000
 thread_local PyThreadState** t_gilstate __attribute__((tls_model("initial-exec"))) = nullptr;
 
 bool find_gilstate_key() noexcept { return true; }
