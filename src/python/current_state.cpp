@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <link.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace coev::python::current_state {
@@ -30,9 +31,10 @@ int look_into(dl_phdr_info* file, std::size_t, void* data) noexcept {
   for (int i = 0; i < file->dlpi_phnum && file->dlpi_tls_data != nullptr; ++i) {
     const ElfW(Phdr)& part = file->dlpi_phdr[i];
     if (part.p_type != PT_TLS) continue;
+    constexpr std::size_t kWord = sizeof(PyThreadState*);
     auto* locals = static_cast<Locals*>(data);
     locals->begin = static_cast<PyThreadState**>(file->dlpi_tls_data);
-    locals->end = locals->begin + part.p_memsz / sizeof(PyThreadState*);
+    locals->end = locals->begin + part.p_memsz / kWord;
   }
   return 1;
 }

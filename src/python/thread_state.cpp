@@ -185,11 +185,29 @@ bool prepare_version() noexcept {
 
 #endif
 
-// --- other OS threads and the GIL ---------------------------------------------------
+// --- the swap -------------------------------------------------------------------------
 
-// From 3.12 on every switch counts as a hand-over of the GIL, so a thread that
-// waits for it never asks: it must be offered, with a pause long enough to be
-// taken.
+#if PY_VERSION_HEX < 0x030C0000
+
+pthread_key_t g_gilstate_key;
+
+bool prepare_swap() noexcept {
+  if (current_state::find_gilstate_key(&g_gilstate_key)) return true;
+  PyErr_SetString(PyExc_ImportError, "coev cannot find PyGILState's thread-specific key");
+  return false;
+}
+void prepare_os_thread() noexcept {}
+void note_offer() noexcept {}
+
+void swap(PyThreadState*, PyThreadState* to) noexcept {
+  pthread_setspecific(g_gilstate_key, to);  // first: a debug build checks it in the swap
+  PyThreadState_Swap(to);
+}
+
+#else
+
+// PyThreadState_Swap() counts as a hand-over of the GIL, so an OS thread that waits for
+// it never asks: it must be offered, with a pause long enough to be taken.
 class Fairness {
  public:
   void on_switch() noexcept {
@@ -240,25 +258,9 @@ class Fairness {
 
 thread_local Fairness t_fairness __attribute__((tls_model("initial-exec")));
 
-// --- the swap -------------------------------------------------------------------------
-
-#if PY_VERSION_HEX < 0x030C0000
-
-pthread_key_t g_gilstate_key;
-
-bool prepare_swap() noexcept {
-  if (current_state::find_gilstate_key(&g_gilstate_key)) return true;
-  PyErr_SetString(PyExc_ImportError, "coev cannot find PyGILState's thread-specific key");
-  return false;
+void note_offer() noexcept {
+  if (!current_state::is_found()) t_fairness.offered();
 }
-void prepare_os_thread() noexcept {}
-
-void swap(PyThreadState*, PyThreadState* to) noexcept {
-  pthread_setspecific(g_gilstate_key, to);  // first: a debug build checks it in the swap
-  PyThreadState_Swap(to);
-}
-
-#else
 
 void swap_by_gil(PyThreadState* from, PyThreadState* to) noexcept {
   t_fairness.on_switch();
@@ -514,7 +516,7 @@ void before_sleep(Scheduler&) noexcept { t_saved = PyEval_SaveThread(); }
 
 void after_sleep(Scheduler&) noexcept {
   PyEval_RestoreThread(t_saved);
-  t_fairness.offered();
+  note_offer();
 }
 
 void forget_locals() noexcept {
