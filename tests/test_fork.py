@@ -355,6 +355,34 @@ def test_parents_traffic_is_unaffected_by_a_child():
     """)
 
 
+def test_pygilstate_follows_coroutines_in_a_child_whose_key_is_another_one():
+    # CPython makes the thread-specific key of PyGILState anew in a child: where a lower
+    # number has become free, under that one.
+    check("""
+    import ctypes
+    libc, python = ctypes.CDLL(None), ctypes.pythonapi
+    for function in python.PyThreadState_Get, python.PyGILState_GetThisThreadState:
+        function.restype = ctypes.c_void_p
+    libc.pthread_getspecific.restype = ctypes.c_void_p
+    def keys():
+        state = python.PyThreadState_Get()
+        return [key for key in range(64) if libc.pthread_getspecific(key) == state]
+    before = keys()
+    if before and before[0] > 0:
+        libc.pthread_key_delete(0)
+    def compare():
+        for _ in range(3):
+            coev.yield_now()
+            assert python.PyThreadState_Get() == python.PyGILState_GetThisThreadState()
+    def work():
+        assert not before or keys() == [0], (before, keys())
+        for coroutine in [coev.spawn(compare) for _ in range(5)]:
+            coroutine.result()
+    fork_and_check(work)
+    print("ok")
+    """)
+
+
 def test_fork_in_an_os_thread_leaves_a_child_that_works():
     check("""
     result = []

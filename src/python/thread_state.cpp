@@ -50,6 +50,7 @@ std::atomic<Scheduler*> g_main_scheduler{nullptr};
 std::atomic<PyThreadState*> g_running_on_main{nullptr};  // on the main OS thread
 std::atomic<std::uint64_t> g_next_state_id{std::uint64_t{1} << 62};
 int (*g_call_on_main)(void*) = nullptr;  // what call_on_main() was asked for
+bool g_forked = false;                   // and since then CPython may have another gilstate key
 thread_local PyThreadState* t_saved __attribute__((tls_model("initial-exec"))) = nullptr;
 thread_local bool t_on_main __attribute__((tls_model("initial-exec"))) = false;
 
@@ -200,6 +201,10 @@ void prepare_os_thread() noexcept {}
 void note_offer() noexcept {}
 
 void swap(PyThreadState*, PyThreadState* to) noexcept {
+  if (g_forked) [[unlikely]] {
+    g_forked = false;
+    static_cast<void>(current_state::find_gilstate_key(&g_gilstate_key));
+  }
   pthread_setspecific(g_gilstate_key, to);  // first: a debug build checks it in the swap
   PyThreadState_Swap(to);
 }
@@ -357,12 +362,16 @@ bool prepare_swap() noexcept {
 }
 
 void prepare_os_thread() noexcept {
-  if (g_swap_known && find_gilstate()) {
-    current_state::t_variable = current_state::find_variable(running_state);
-  }
+  current_state::t_variable =
+      g_swap_known && find_gilstate() ? current_state::find_variable(running_state) : nullptr;
 }
 
 void swap(PyThreadState* from, PyThreadState* to) noexcept {
+  if (g_forked) [[unlikely]] {
+    g_forked = false;
+    static_cast<void>(prepare_swap());
+    prepare_os_thread();
+  }
   if (!current_state::is_found()) [[unlikely]] {
     swap_by_gil(from, to);
     return;
@@ -424,6 +433,7 @@ void clear_thread_locals(PyThreadState* state) noexcept {
 // The OS thread that forked is the main one of the child.
 void after_fork_in_child() noexcept {
   t_on_main = true;
+  g_forked = true;
   g_call_on_main = nullptr;
   g_main_scheduler.store(Scheduler::find());
   g_running_on_main.store(running_state());
