@@ -29,6 +29,12 @@ inline Ref pack_keywords(PyObject* const* values, PyObject* names) noexcept {
   return dict;
 }
 
+// An instance of `type` before its __init__(). Empty with an exception set.
+inline Ref new_instance(PyTypeObject* type) noexcept {
+  static PyObject* const nothing = PyTuple_New(0);
+  return Ref::steal(nothing == nullptr ? nullptr : type->tp_new(type, nothing, nullptr));
+}
+
 // A tuple of both; empty with an exception set, as also if one of them is empty.
 inline Ref pair(Ref first, Ref second) noexcept {
   PyObject* tuple = first && second ? PyTuple_New(2) : nullptr;

@@ -113,7 +113,7 @@ PyObject* descriptor(PyObject* method, PyObject* const* arguments, std::size_t c
   return dispatch<replacement, signature>(arguments[0], arguments + 1, given - 1,
                                           named ? keywords : nullptr);
 }
-// The same call of an original that takes a tuple.
+// The same call by a tuple and a dict, of a function or a class.
 PyObject* call_with_tuple(PyObject* function, PyObject* const* arguments, std::size_t count,
                           PyObject* keywords) noexcept;
 // A function has its object, the module, within.

@@ -108,8 +108,7 @@ PyObject* zero() noexcept {
 // asking the kernel whether `fd` is a socket. Empty with an exception set.
 Ref make_socket(PyObject* listener, int fd) noexcept {
   PyTypeObject* type = known().type();
-  static PyObject* const nothing = PyTuple_New(0);
-  Ref made = Ref::steal(nothing == nullptr ? nullptr : type->tp_new(type, nothing, nullptr));
+  Ref made = new_instance(type);
   if (!made) return {};
   PyObject* socket = made.get();
   const SocketFields& fields = socket_fields(listener);

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <vector>
 
+#include "python/arguments.h"
 #include "python/ref.h"
 
 namespace coev::python {
@@ -62,8 +63,7 @@ PyObject* borrow_shadow(PyObject* socket) noexcept {
     shadow = idle_shadows().back();
     idle_shadows().pop_back();
   } else {
-    const Ref nothing = Ref::steal(PyTuple_New(0));
-    shadow = nothing ? g_socket_type->tp_new(g_socket_type, nothing.get(), nullptr) : nullptr;
+    shadow = new_instance(g_socket_type).release();
     if (shadow == nullptr) return nullptr;
   }
   copy_socket(shadow, socket);

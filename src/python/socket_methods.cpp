@@ -397,8 +397,7 @@ PyObject* take_apart(PyObject* accepted, int* fd) noexcept {
   return Py_NewRef(PyTuple_GET_ITEM(accepted, 1));
 }
 
-PyObject* replaced_accept(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
-  if (!would_block(socket_fields(self))) return g_original.accept(self, arguments, count);
+PyObject* replaced_accept(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
   int fd = -1;
   Ref address = Ref::steal(accept(self, &fd));
   if (!address) return nullptr;

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "python/arguments.h"
 #include "python/ref.h"
 #include "python/socket_layout.h"
 
@@ -61,9 +62,7 @@ PyTypeObject* stand_in_type() noexcept {
 
 bool make(Own* own) noexcept {
   PyTypeObject* type = stand_in_type();
-  const Ref nothing = Ref::steal(type == nullptr ? nullptr : PyTuple_New(0));
-  if (!nothing) return false;
-  Ref object = Ref::steal(type->tp_new(type, nothing.get(), nullptr));
+  Ref object = type == nullptr ? Ref() : new_instance(type);
   if (!object) return false;
   own->reference = PyWeakref_NewRef(object.get(), nullptr);
   if (own->reference == nullptr) return false;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/lock.h"
+#include "python/arguments.h"
 #include "python/coroutine_type.h"
 #include "python/event_methods.h"
 #include "python/lock_types.h"
@@ -228,12 +229,6 @@ PyObject* thread_daemon(PyObject* const* arguments) {
   return nullptr;
 }
 
-// An instance of a class that has object.__new__, before its __init__.
-Ref make(PyTypeObject* type) noexcept {
-  static PyObject* const nothing = PyTuple_New(0);
-  return Ref::steal(nothing == nullptr ? nullptr : type->tp_new(type, nothing, nullptr));
-}
-
 // Event(), but for its flag. None: nothing is done.
 PyObject* thread_event(PyObject*, PyObject* cls) {
   auto* type = reinterpret_cast<PyTypeObject*>(cls);
@@ -241,7 +236,7 @@ PyObject* thread_event(PyObject*, PyObject* cls) {
       type->tp_new != PyBaseObject_Type.tp_new) {
     Py_RETURN_NONE;
   }
-  return make(type).release();
+  return new_instance(type).release();
 }
 
 // What a weak reference in threading._dangling calls when its Thread is gone, as
@@ -310,7 +305,7 @@ PyObject* call_thread(PyObject* cls, PyObject* const* arguments, std::size_t cou
       type->tp_new != PyBaseObject_Type.tp_new || !g_thread_class.includes(type)) [[unlikely]] {
     return adapter::call_with_tuple(cls, arguments, count, keywords);
   }
-  Ref thread = make(type);
+  Ref thread = new_instance(type);
   if (!thread) return nullptr;
   PyObject** with_thread = const_cast<PyObject**>(arguments) - 1;  // ours meanwhile
   PyObject* kept = std::exchange(*with_thread, thread.get());

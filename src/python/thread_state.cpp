@@ -188,12 +188,26 @@ bool prepare_version() noexcept {
 
 // --- the swap -------------------------------------------------------------------------
 
-#if PY_VERSION_HEX < 0x030C0000
+// For PyGILState: up to 3.14 under a key, then in a variable of each OS thread.
+#if PY_VERSION_HEX >= 0x030F0000
+thread_local PyThreadState** t_gilstate __attribute__((tls_model("initial-exec"))) = nullptr;
 
+bool find_gilstate() noexcept {
+  t_gilstate = current_state::find_variable(PyGILState_GetThisThreadState);
+  return t_gilstate != nullptr;
+}
+void set_gilstate(PyThreadState* state) noexcept { *t_gilstate = state; }
+#else
 pthread_key_t g_gilstate_key;
 
+bool find_gilstate() noexcept { return current_state::find_gilstate_key(&g_gilstate_key); }
+void set_gilstate(PyThreadState* state) noexcept { pthread_setspecific(g_gilstate_key, state); }
+#endif
+
+#if PY_VERSION_HEX < 0x030C0000
+
 bool prepare_swap() noexcept {
-  if (current_state::find_gilstate_key(&g_gilstate_key)) return true;
+  if (find_gilstate()) return true;
   PyErr_SetString(PyExc_ImportError, "coev cannot find PyGILState's thread-specific key");
   return false;
 }
@@ -203,9 +217,9 @@ void note_offer() noexcept {}
 void swap(PyThreadState*, PyThreadState* to) noexcept {
   if (g_forked) [[unlikely]] {
     g_forked = false;
-    static_cast<void>(current_state::find_gilstate_key(&g_gilstate_key));
+    static_cast<void>(find_gilstate());
   }
-  pthread_setspecific(g_gilstate_key, to);  // first: a debug build checks it in the swap
+  set_gilstate(to);  // first: a debug build checks it in the swap
   PyThreadState_Swap(to);
 }
 
@@ -286,24 +300,6 @@ void set_active(PyThreadState* state, bool active) noexcept {
 #endif
 }
 
-// For PyGILState: up to 3.14 under a key, then in a variable.
-#if PY_VERSION_HEX >= 0x030F0000
-thread_local PyThreadState** t_gilstate __attribute__((tls_model("initial-exec"))) = nullptr;
-
-bool find_gilstate_key() noexcept { return true; }
-bool find_gilstate() noexcept {
-  t_gilstate = current_state::find_variable(PyGILState_GetThisThreadState);
-  return t_gilstate != nullptr;
-}
-void set_gilstate(PyThreadState* state) noexcept { *t_gilstate = state; }
-#else
-pthread_key_t g_gilstate_key;
-
-bool find_gilstate_key() noexcept { return current_state::find_gilstate_key(&g_gilstate_key); }
-bool find_gilstate() noexcept { return true; }
-void set_gilstate(PyThreadState* state) noexcept { pthread_setspecific(g_gilstate_key, state); }
-#endif
-
 #if PY_VERSION_HEX >= 0x030D0000
 
 // Who wants the GIL asks the thread state that took it last, by one of these bits.
@@ -357,7 +353,7 @@ void move_attachment(PyThreadState*, PyThreadState*) noexcept {}
 bool prepare_swap() noexcept {
   const char* by_gil = std::getenv("COEV_SWAP_BY_GIL");
   g_swap_known = (by_gil == nullptr || *by_gil == '\0' || *by_gil == '0') &&
-                 PY_VERSION_HEX < 0x03100000 && find_gilstate_key() && find_gil_holder();
+                 PY_VERSION_HEX < 0x03100000 && find_gil_holder();
   return true;
 }
 
@@ -369,7 +365,6 @@ void prepare_os_thread() noexcept {
 void swap(PyThreadState* from, PyThreadState* to) noexcept {
   if (g_forked) [[unlikely]] {
     g_forked = false;
-    static_cast<void>(prepare_swap());
     prepare_os_thread();
   }
   if (!current_state::is_found()) [[unlikely]] {
