@@ -38,9 +38,10 @@ class LockThread:
     def start(self):
         try:
             started = self._started
+            is_new = not started._flag
         except AttributeError:  # its __init__() was not called
-            started = None
-        if not _coev._thread_announce(self, started, _active_limbo_lock, _limbo):
+            is_new = False
+        if not is_new or not _coev._thread_announce(self, started, _active_limbo_lock, _limbo):
             return _coev_originals.start(self)
         try:
             _start_new_thread(self._bootstrap, ())
@@ -147,9 +148,10 @@ class HandleThread:
     def start(self):
         try:
             started = self._started
+            is_new = not started._flag
         except AttributeError:  # its __init__() was not called
-            started = None
-        if not _coev._thread_announce(self, started, _active_limbo_lock, _limbo):
+            is_new = False
+        if not is_new or not _coev._thread_announce(self, started, _active_limbo_lock, _limbo):
             return _coev_originals.start(self)
         try:
             _start_joinable_thread(self._bootstrap, handle=self._handle, daemon=self._daemonic)

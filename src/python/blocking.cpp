@@ -12,6 +12,13 @@ namespace {
 constexpr double kNsPerSecond = 1e9;
 constexpr double kMaximumNs = 9.2e18;  // just under what an int64 holds
 
+// Whether the name of an argument is `text`, which is ASCII.
+bool is_named(PyObject* name, const char* text) noexcept {
+  return PyUnicode_IS_COMPACT_ASCII(name) &&
+         static_cast<std::size_t>(PyUnicode_GET_LENGTH(name)) == std::strlen(text) &&
+         std::strcmp(static_cast<const char*>(PyUnicode_DATA(name)), text) == 0;
+}
+
 }  // namespace
 
 bool handle_interrupt() noexcept {
@@ -126,7 +133,7 @@ bool parse_arguments(const char* function, PyObject* const* arguments, Py_ssize_
   for (Py_ssize_t k = 0; k < named; ++k) {
     PyObject* name = PyTuple_GET_ITEM(keywords, k);
     int i = 0;
-    while (i < known && PyUnicode_CompareWithASCIIString(name, names[i]) != 0) ++i;
+    while (i < known && !is_named(name, names[i])) ++i;
     if (i == known || values[i] != nullptr) {
       PyErr_Format(PyExc_TypeError,
                    i == known ? "%s() got an unexpected keyword argument '%U'"

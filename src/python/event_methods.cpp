@@ -124,12 +124,6 @@ bool event_has_flag_alone(PyObject* event) noexcept {
   return conditioned == 0;
 }
 
-bool event_is_set(PyObject* event) noexcept {
-  const Ref flag = Ref::steal(PyObject_GetAttr(event, flag_name()));
-  if (!flag) PyErr_Clear();
-  return flag.get() != Py_False;
-}
-
 void wake_event(PyObject* event) noexcept {
   IntrusiveList<Waiter>& waiters = waiters_of(event);
   for (Waiter* waiter = waiters.first(); waiter != nullptr; waiter = waiters.next(*waiter)) {

@@ -326,11 +326,11 @@ PyObject* call_thread(PyObject* cls, PyObject* const* arguments, std::size_t cou
 
 // --- starting ---------------------------------------------------------------------------
 
-// What start() does before there is a coroutine: thread, _started, _active_limbo_lock,
-// _limbo. False: nothing is done, perhaps because it has to raise an error.
+// What start() does before there is a coroutine: thread, _started, which is not set,
+// _active_limbo_lock, _limbo. False: nothing is done.
 PyObject* thread_announce(PyObject* const* arguments) {
   PyObject* thread = arguments[0];
-  if (!is_stock(thread) || !is_plain(arguments[1]) || event_is_set(arguments[1])) Py_RETURN_FALSE;
+  if (!is_stock(thread) || !is_plain(arguments[1])) Py_RETURN_FALSE;
   const Guard guard(arguments[2]);
   if (!guard || !PyDict_CheckExact(arguments[3])) Py_RETURN_FALSE;
   return PyDict_SetItem(arguments[3], thread, thread) < 0 ? nullptr : Py_NewRef(Py_True);
