@@ -23,6 +23,8 @@ class Variant:
     #: The script, relative to ``benchmarks/``, or a ``.c`` file to compile.
     script: str = ""
     arguments: tuple[str, ...] = ()
+    #: Shows what the machine allows: runs even where only the bars are asked for.
+    is_limit: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Benchmark:
     only_when_full: bool = False
 
     def with_bars_only(self) -> Benchmark:
-        """The same with just the variants that its bars compare."""
+        """The same with just the variants that its bars compare, and the machine's limit."""
         named = {label for bar in self.bars for label in (bar.subject, bar.peer)}
-        variants = tuple(each for each in self.variants if each.label in named)
+        variants = tuple(each for each in self.variants if each.is_limit or each.label in named)
         return replace(self, variants=variants)

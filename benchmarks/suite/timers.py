@@ -21,10 +21,12 @@ TIMERS = Benchmark(
     summary=f"{_COUNT:,} sleep until random deadlines within 2 s; CPU each, and how late",
     units={"cpu": "us", "early": "1", "p50": "ms", "p99": "ms"},
     variants=(
+        Variant("C nanosleep", script="workers/timers.c", is_limit=True),
         Variant("coev", ("coev",), COEV, _SCRIPT, ("coev",)),
         Variant("gevent", ("gevent",), GEVENT, _SCRIPT, ("gevent",)),
     ),
     trial=_trial,
+    programs=("cc",),
     bars=(
         Bar("cpu", "coev", 1 / 3, "gevent"),
         Bar("early", "coev", 0),
