@@ -8,7 +8,31 @@ of its tables is done in C if that lock is free, and so is what need not be Pyth
 __all__ = ["HandleThread", "LockThread"]
 
 
-class LockThread:
+class _StartedThread:
+    """A Thread whose start() has done what it would do first itself, if nothing is unusual."""
+
+    def _bootstrap_inner(self):
+        try:
+            has_begun = self._started._flag
+        except AttributeError:
+            has_begun = False
+        if not has_begun:
+            return _coev_originals._bootstrap_inner(self)
+        try:
+            if _trace_hook:
+                _sys.settrace(_trace_hook)
+            if _profile_hook:
+                _sys.setprofile(_profile_hook)
+
+            try:
+                self.run()
+            except:  # noqa: E722
+                self._invoke_excepthook(self)
+        finally:
+            _coev._thread_leave(self, self._ident, _active_limbo_lock, _active) or self._delete()
+
+
+class LockThread(_StartedThread):
     """A Thread up to 3.12, whose end releases a lock; it takes that from those to wait for."""
 
     def __init__(self, group=None, target=None, name=None, args=(), kwargs=None, *, daemon=None):
@@ -41,58 +65,19 @@ class LockThread:
             is_new = not started._flag
         except AttributeError:  # its __init__() was not called
             is_new = False
-        if not is_new or not _coev._thread_announce(self, started, _active_limbo_lock, _limbo):
-            return _coev_originals.start(self)
-        try:
-            _start_new_thread(self._bootstrap, ())
-        except Exception:
-            with _active_limbo_lock:
-                del _limbo[self]
-            raise
-        started._flag or _coev._thread_await(started) or started.wait()
-
-    def _bootstrap_inner(self):
-        started = self._started
-        begun = _coev._thread_begin(self, started, get_ident, get_native_id, _set_sentinel)
-        if begun is None:
-            return _coev_originals._bootstrap_inner(self)
-        try:
-            ident, self._native_id, lock = begun
-            del begun  # it would live as long as the thread
-            self._ident = ident
-            self._tstate_lock = lock
-            started._flag = True
-            if not _coev._thread_enter(
-                self,
-                ident,
-                started,
-                _active_limbo_lock,
-                _active,
-                _limbo,
-                None if self._daemonic else lock,
-                _shutdown_locks_lock,
-                _shutdown_locks,
-            ):
-                if not self._daemonic:
-                    with _shutdown_locks_lock:
-                        _maintain_shutdown_locks()
-                        _shutdown_locks.add(lock)
-                started.set()
-                with _active_limbo_lock:
-                    _active[ident] = self
-                    del _limbo[self]
-
-            if _trace_hook:
-                _sys.settrace(_trace_hook)
-            if _profile_hook:
-                _sys.setprofile(_profile_hook)
-
-            try:
-                self.run()
-            except:  # noqa: E722
-                self._invoke_excepthook(self)
-        finally:
-            _coev._thread_leave(self, self._ident, _active_limbo_lock, _active) or self._delete()
+        if not is_new or not _coev._thread_start(
+            self,
+            started,
+            _start_new_thread,
+            get_ident,
+            get_native_id,
+            _active_limbo_lock,
+            _active,
+            self._daemonic,
+            _shutdown_locks_lock,
+            _shutdown_locks,
+        ):
+            _coev_originals.start(self)
 
     def join(self, timeout=None):
         try:
@@ -119,7 +104,7 @@ class LockThread:
                 _maintain_shutdown_locks()
 
 
-class HandleThread:
+class HandleThread(_StartedThread):
     """A Thread of 3.13, which has a handle."""
 
     def __init__(self, group=None, target=None, name=None, args=(), kwargs=None, *, daemon=None):
@@ -151,43 +136,18 @@ class HandleThread:
             is_new = not started._flag
         except AttributeError:  # its __init__() was not called
             is_new = False
-        if not is_new or not _coev._thread_announce(self, started, _active_limbo_lock, _limbo):
-            return _coev_originals.start(self)
-        try:
-            _start_joinable_thread(self._bootstrap, handle=self._handle, daemon=self._daemonic)
-        except Exception:
-            with _active_limbo_lock:
-                del _limbo[self]
-            raise
-        started._flag or _coev._thread_await(started) or started.wait()
-
-    def _bootstrap_inner(self):
-        started = self._started
-        begun = _coev._thread_begin(self, started, get_ident, get_native_id)
-        if begun is None:
-            return _coev_originals._bootstrap_inner(self)
-        try:
-            ident, self._native_id = begun
-            del begun  # it would live as long as the thread
-            self._ident = ident
-            started._flag = True
-            if not _coev._thread_enter(self, ident, started, _active_limbo_lock, _active, _limbo):
-                started.set()
-                with _active_limbo_lock:
-                    _active[ident] = self
-                    del _limbo[self]
-
-            if _trace_hook:
-                _sys.settrace(_trace_hook)
-            if _profile_hook:
-                _sys.setprofile(_profile_hook)
-
-            try:
-                self.run()
-            except:  # noqa: E722
-                self._invoke_excepthook(self)
-        finally:
-            _coev._thread_leave(self, self._ident, _active_limbo_lock, _active) or self._delete()
+        if not is_new or not _coev._thread_start(
+            self,
+            started,
+            _start_joinable_thread,
+            get_ident,
+            get_native_id,
+            _active_limbo_lock,
+            _active,
+            self._daemonic,
+            self._handle,
+        ):
+            _coev_originals.start(self)
 
     def join(self, timeout=None):
         try:

@@ -121,7 +121,7 @@ def _is_own(function):
 
 def _rewrite_thread(thread, replacement):
     """Rewrite ``Thread``, unless it is another one than ours is made after."""
-    methods = "_delete", "_set_ident", "_set_native_id"
+    methods = "_bootstrap", "_delete", "_set_ident", "_set_native_id"
     if replacement is LockThread:
         methods += "_set_tstate_lock", "_stop", "_wait_for_tstate_lock"
     rewritten = "__init__", "start", "join", "_bootstrap_inner"
@@ -131,7 +131,8 @@ def _rewrite_thread(thread, replacement):
         or not _is_own(thread.daemon.fget)
     ):
         return
-    _coev._thread_adopt(threading, (*methods, "daemon"), ("__init__", "is_set", "set", "wait"))
+    _coev._thread_adopt(
+        threading, (*methods, "_bootstrap_inner", "daemon"), ("__init__", "is_set", "set", "wait"))
     for name in rewritten:
         function = getattr(thread, name)
         original = _copy(function).__code__

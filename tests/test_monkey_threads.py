@@ -39,6 +39,96 @@ def test_a_thread_keeps_its_name_to_itself():
     )
 
 
+def test_a_new_thread_runs_until_it_waits_and_then_its_starter_goes_on():
+    check_script(
+        """
+        import coev.monkey
+        import coev, threading, time
+
+        def run():
+            order.append("new")
+            time.sleep(0.01)
+            order.append("new again")
+
+        order = []
+        coev.spawn(order.append, "who was ready before")
+        thread = threading.Thread(target=run)
+        thread.start()
+        order.append("its starter")
+        thread.join()
+        print(", ".join(order))
+        """,
+        expect="new, its starter, who was ready before, new again",
+    )
+
+
+def test_who_starts_threads_without_end_lets_the_others_run():
+    check_script(
+        """
+        import coev.monkey
+        import coev, threading, time
+
+        def stop_soon():
+            time.sleep(0.02)
+            stop.append(True)
+
+        stop = []
+        coev.spawn(stop_soon)
+        while not stop:
+            threading.Thread(target=int).start()
+        print("stopped")
+        """,
+        expect="stopped",
+    )
+
+
+# The starter finds an exception waiting for it where it would let the new thread run.
+INTERRUPTED_START = """
+    import coev.monkey
+    import coev, threading
+
+    class Interruption(Exception):
+        pass
+
+    ran = []
+    thread = threading.Thread(target=ran.append, args=(1,), daemon={daemon})
+    coev.current()._postpone(Interruption())
+    try:
+        thread.start()
+    except Interruption:
+        print("interrupted", ran)
+    assert thread.is_alive() and thread in threading.enumerate()
+"""
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+def test_a_thread_whose_start_is_interrupted_runs(daemon):
+    check_script(
+        INTERRUPTED_START.format(daemon=daemon)
+        + """
+    thread.join()
+    assert not thread.is_alive() and thread not in threading.enumerate()
+    print(ran)
+    """,
+        expect="interrupted []\n[1]",
+    )
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+def test_a_thread_that_is_killed_before_it_runs_is_gone(daemon):
+    check_script(
+        INTERRUPTED_START.format(daemon=daemon)
+        + """
+    [own] = [each for each in coev.coroutines() if each.ident == thread.ident]
+    own.kill()
+    thread.join()
+    assert not thread.is_alive() and thread not in threading.enumerate()
+    print(ran, threading.active_count(), own.started)
+    """,
+        expect="interrupted []\n[] 1 False",
+    )
+
+
 SIGNALLED_SLEEP = """
     import coev.monkey
     import ctypes, signal, sys, threading, time

@@ -146,17 +146,6 @@ Coroutine* Scheduler::spawn(Coroutine::Entry entry, void* argument, void* owner)
   return slot;
 }
 
-void Scheduler::run_newest_first() noexcept {
-  Coroutine* newest = std::exchange(newest_, nullptr);
-  if (newest == nullptr || newest->state != CoroutineState::kReady ||
-      ++transfers_in_turn_ >= kTransferQuota) {
-    return;
-  }
-  newest->unlink();
-  run_queue_.push_front(*newest);
-  ++turn_left_;
-}
-
 void Scheduler::run_slot(void* argument) noexcept {
   auto& slot = *static_cast<Coroutine*>(argument);
   Scheduler& self = *slot.scheduler;
@@ -248,6 +237,27 @@ Status Scheduler::yield() noexcept {
   return self.interrupt_pending ? Status::kInterrupted : Status::kOk;
 }
 
+Status Scheduler::yield_to_newest() noexcept {
+  Coroutine& self = *current_;
+  Coroutine* newest = std::exchange(newest_, nullptr);
+  transfers_in_turn_ += kTransfersOfStart;
+  const std::int64_t now = now_ns();
+  if (first_start_ns_ == 0) first_start_ns_ = now;
+  if (newest == nullptr || newest->state != CoroutineState::kReady || self.interrupt_pending ||
+      transfers_in_turn_ >= kTransferQuota || now - first_start_ns_ >= kStartsNs) {
+    return yield();
+  }
+  newest->unlink();
+  self.wake_status = Status::kOk;
+  self.state = CoroutineState::kReady;
+  run_queue_.push_front(self);
+  run_queue_.push_front(*newest);
+  ++ready_count_;
+  turn_left_ += 2;
+  switch_to(next_ready());
+  return self.interrupt_pending ? Status::kInterrupted : Status::kOk;
+}
+
 bool Scheduler::awaits_transfer(const Coroutine& target) const noexcept {
   return target.state == CoroutineState::kParked && target.queue == &transfers_ && target.linked();
 }
@@ -332,6 +342,7 @@ void Scheduler::prefetch_ready() noexcept {
 void Scheduler::start_turn() noexcept {
   ++stats_.turns;
   transfers_in_turn_ = 0;
+  first_start_ns_ = 0;
   newest_ = nullptr;
   run_messages();
   const std::int64_t now = now_ns();

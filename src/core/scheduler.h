@@ -13,7 +13,7 @@
 //     kFinished -> the slot pool
 //
 // Fairness: FIFO; what becomes ready in this turn runs in the next, but for a few
-// that somebody waits for (transfer_to(), run_newest_first()). The kernel is polled
+// that somebody waits for (transfer_to(), yield_to_newest()). The kernel is polled
 // between turns, at most every kPollIntervalNs, so a busy run queue starves neither
 // I/O nor timers; spend_quota() makes a coroutine whose I/O never blocks give way.
 #pragma once
@@ -73,10 +73,6 @@ class Scheduler {
   // Starts entry(argument) in the next turn. `owner` is stored as is.
   // SWITCHES: never. ERRORS: nullptr when there is no memory for a stack.
   [[nodiscard]] Coroutine* spawn(Coroutine::Entry entry, void* argument, void* owner) noexcept;
-  // The coroutine spawned last in this turn need not wait for the next one: it goes
-  // before all that are ready, unless too many did in this turn. For a caller who is
-  // about to wait for it. SWITCHES: never.
-  void run_newest_first() noexcept;
 
   [[nodiscard]] Coroutine& current() noexcept { return *current_; }
   [[nodiscard]] Coroutine& main() noexcept { return *main_; }
@@ -102,6 +98,11 @@ class Scheduler {
   // Lets every ready coroutine run once. SWITCHES: only if one is ready.
   // ERRORS: kInterrupted.
   Status yield() noexcept;
+
+  // Lets the coroutine spawned last run until it gives way, and goes on: as if it had waited
+  // for it to begin. After many in one turn, or long ones, the same as yield(), so that I/O,
+  // timers and the others have theirs. SWITCHES: as a rule. ERRORS: kInterrupted.
+  Status yield_to_newest() noexcept;
 
   // A deadline of 0 lets every ready coroutine run once, without the timers.
   // ERRORS: kTimedOut, in time; kInterrupted.
@@ -199,6 +200,8 @@ class Scheduler {
   static constexpr std::int64_t kPollIntervalNs = 50'000;
   static constexpr unsigned kOperationQuota = 32;
   static constexpr unsigned kTransferQuota = 256;  // less than kPollIntervalNs
+  static constexpr std::int64_t kStartsNs = 1'000'000;
+  static constexpr unsigned kTransfersOfStart = kTransferQuota / kOperationQuota;
 
   Scheduler() noexcept;
   ~Scheduler();
@@ -229,9 +232,10 @@ class Scheduler {
   void* exception_globals_;  // libstdc++'s words for this OS thread
   IntrusiveList<Coroutine> run_queue_;
   std::size_t ready_count_ = 0;
-  std::size_t turn_left_ = 0;       // how many of the run queue belong to this turn
-  unsigned operations_ = 0;         // since the current coroutine last gave way
-  unsigned transfers_in_turn_ = 0;  // who went before the others
+  std::size_t turn_left_ = 0;        // how many of the run queue belong to this turn
+  unsigned operations_ = 0;          // since the current coroutine last gave way
+  unsigned transfers_in_turn_ = 0;   // who went before the others
+  std::int64_t first_start_ns_ = 0;  // of those in this turn; 0 for none
   Coroutine* switched_from_ = nullptr;
   Stats stats_;
 

@@ -88,6 +88,7 @@ CoroutineObject* create(unsigned long ident) noexcept {
   self->result = self->exception = self->name = self->pending = self->passed = nullptr;
   self->weak_references = nullptr;
   self->started = self->is_thread = self->is_daemon = self->is_main = self->retrieved = false;
+  self->is_listed = false;
   new (&self->finished) Event;
   PyObject_GC_Track(cast(self));
   return self;
@@ -95,8 +96,19 @@ CoroutineObject* create(unsigned long ident) noexcept {
 
 // --- running ----------------------------------------------------------------------
 
+// Takes off threading's list the Thread of a function, a method of it, that will not run.
+void leave_list(PyObject* function) noexcept {
+  const Ref exception = Ref::steal(thread_state::take_exception());
+  const Ref left = Ref::steal(PyObject_CallMethod(PyMethod_GET_SELF(function), "_delete", nullptr));
+  if (!left) PyErr_WriteUnraisable(function);
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.get())), exception.get());
+}
+
 PyObject* call(CoroutineObject* self) noexcept {
-  if (raise_pending(*self->slot)) return nullptr;
+  if (raise_pending(*self->slot)) [[unlikely]] {
+    if (self->is_listed) leave_list(self->function);
+    return nullptr;
+  }
   self->started = true;
   if (self->keywords != nullptr) {
     return PyObject_Call(self->function, self->arguments, self->keywords);
@@ -594,6 +606,15 @@ bool kill(CoroutineObject* target) noexcept {
   if (target->finished.is_set()) return true;
   const Ref exception = Ref::steal(PyObject_CallNoArgs(coroutine_exit));
   return exception && raise_or_throw(target, exception.get());
+}
+
+bool release_at_end(CoroutineObject* thread, PyObject* lock) noexcept {
+  PyObject* reference = PyWeakref_NewRef(lock, nullptr);
+  if (reference == nullptr) return false;
+  thread_state::leave_sentinel(*thread->slot, reference, [](void* weak_reference) {
+    release_sentinel(static_cast<PyObject*>(weak_reference));
+  });
+  return true;
 }
 
 long thread_count() noexcept { return g_threads; }

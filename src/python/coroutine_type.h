@@ -29,6 +29,7 @@ struct CoroutineObject {
   bool is_daemon;
   bool is_main;    // stands for an OS thread, and finishes with it
   bool retrieved;  // somebody has seen the exception
+  bool is_listed;  // threading has it among its active threads until its function ends
 };
 
 extern PyTypeObject* coroutine_type;
@@ -45,6 +46,10 @@ extern PyObject* coroutine_exit;  // the exception kill() throws, a SystemExit
 // interpreter waits for it before it ends, unless it is a daemon.
 [[nodiscard]] CoroutineObject* spawn_thread(PyObject* function, PyObject* arguments,
                                             PyObject* keywords, bool daemon) noexcept;
+
+// Has the end of `thread`, which has not run yet, release `lock`, a _thread.lock, as up to 3.12
+// _thread._set_sentinel() does. False with an exception set.
+[[nodiscard]] bool release_at_end(CoroutineObject* thread, PyObject* lock) noexcept;
 
 // The object of a running coroutine; made on demand for an OS thread's main
 // one. Borrowed; nullptr with an exception set.

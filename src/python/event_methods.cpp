@@ -62,13 +62,20 @@ Status wait_for_set(PyObject* event, Deadline deadline) noexcept {
   return status;
 }
 
+void wake_event(PyObject* event) noexcept {
+  IntrusiveList<Waiter>& waiters = waiters_of(event);
+  for (Waiter* waiter = waiters.first(); waiter != nullptr; waiter = waiters.next(*waiter)) {
+    if (waiter->event == event) waiter->woken.set();
+  }
+}
+
 // False: the Condition has to be used.
 PyObject* change_flag(PyObject* event, PyObject* flag) noexcept {
   const int conditioned = has_condition(event);
   if (conditioned != 0) return conditioned < 0 ? nullptr : Py_NewRef(Py_False);
-  if (PyObject_SetAttr(event, flag_name(), flag) < 0) return nullptr;
-  if (flag == Py_True) wake_event(event);
-  Py_RETURN_TRUE;
+  const bool changed =
+      flag == Py_True ? set_event(event) : PyObject_SetAttr(event, flag_name(), flag) == 0;
+  return changed ? Py_NewRef(Py_True) : nullptr;
 }
 
 PyObject* event_set(PyObject*, PyObject* event) { return change_flag(event, Py_True); }
@@ -124,15 +131,10 @@ bool event_has_flag_alone(PyObject* event) noexcept {
   return conditioned == 0;
 }
 
-void wake_event(PyObject* event) noexcept {
-  IntrusiveList<Waiter>& waiters = waiters_of(event);
-  for (Waiter* waiter = waiters.first(); waiter != nullptr; waiter = waiters.next(*waiter)) {
-    if (waiter->event == event) waiter->woken.set();
-  }
-}
-
-bool wait_for_event(PyObject* event) noexcept {
-  return static_cast<bool>(Ref::steal(wait_until_set(event, Deadline::never())));
+bool set_event(PyObject* event) noexcept {
+  if (PyObject_SetAttr(event, flag_name(), Py_True) < 0) return false;
+  wake_event(event);
+  return true;
 }
 
 PyMethodDef event_functions[] = {

@@ -16,10 +16,7 @@ extern PyMethodDef event_functions[];
 // and of no class of its own.
 // Whether nobody has asked for its Condition, which would have to be used.
 [[nodiscard]] bool event_has_flag_alone(PyObject* event) noexcept;
-// REQUIRES, both below: event_has_flag_alone().
-// What set() does when the flag is set. SWITCHES: never.
-void wake_event(PyObject* event) noexcept;
-// wait(), if it is not set. SWITCHES: always. ERRORS: false with an exception set.
-[[nodiscard]] bool wait_for_event(PyObject* event) noexcept;
+// set(). REQUIRES: event_has_flag_alone(). SWITCHES: never. ERRORS: false with an exception set.
+[[nodiscard]] bool set_event(PyObject* event) noexcept;
 
 }  // namespace coev::python

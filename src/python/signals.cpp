@@ -27,6 +27,8 @@ std::array<void (*)(int), kSignals> g_next_handler{};  // CPython's, in C
 PyTypeObject* g_relay_type = nullptr;
 PyObject* g_due = nullptr;  // list of (handler, signum): to run on the main coroutine
 std::uint32_t g_due_generation = 0;
+bool g_running_due = false;  // a handler that was due runs, on the main coroutine
+bool g_newly_due = false;    // something became due since the last of these began
 Original g_signal;
 Original g_getsignal;
 Original g_set_wakeup_fd;
@@ -125,32 +127,47 @@ PyObject* due() noexcept {
   const std::uint32_t generation = fork_generation::current.load(std::memory_order_relaxed);
   if (g_due_generation != generation) {
     g_due_generation = generation;
+    g_running_due = g_newly_due = false;
     if (PyList_SetSlice(g_due, 0, PyList_GET_SIZE(g_due), nullptr) < 0) PyErr_Clear();
   }
   return g_due;
 }
 bool anything_due() noexcept { return PyList_GET_SIZE(due()) > 0; }
 
+// One after the other in their order; only what comes later than a handler interrupts it, as
+// everywhere in CPython.
 bool run_due() noexcept {
-  while (anything_due()) {
+  if (!anything_due() || (g_running_due && !g_newly_due)) return true;
+  const bool outer = std::exchange(g_running_due, true);
+  Ref result = Ref::borrow(Py_None);
+  while (result && anything_due()) {
+    g_newly_due = false;
     const Ref entry = Ref::borrow(PyList_GET_ITEM(g_due, 0));
-    if (PyList_SetSlice(g_due, 0, 1, nullptr) < 0) return false;
-    PyObject* handler = PyTuple_GET_ITEM(entry.get(), 0);
+    if (PyList_SetSlice(g_due, 0, 1, nullptr) < 0) break;
     const Ref frame =
         Ref::steal(reinterpret_cast<PyObject*>(PyThreadState_GetFrame(current_state::get())));
-    const Ref result = Ref::steal(PyObject_CallFunctionObjArgs(
-        handler, PyTuple_GET_ITEM(entry.get(), 1), frame ? frame.get() : Py_None, nullptr));
-    if (!result) return false;
+    result = Ref::steal(PyObject_CallFunctionObjArgs(PyTuple_GET_ITEM(entry.get(), 0),
+                                                     PyTuple_GET_ITEM(entry.get(), 1),
+                                                     frame ? frame.get() : Py_None, nullptr));
   }
-  return true;
+  g_running_due = outer;
+  return PyErr_Occurred() == nullptr;
 }
 
 // Runs what is due while the main coroutine computes: its wait may have been over
 // already, so there was nothing to interrupt.
 int run_due_between_instructions(void*) {
   const bool fine = !on_main_coroutine() || run_due();
-  if (anything_due()) thread_state::call_on_main(run_due_between_instructions);
+  const bool is_left = anything_due() && (!g_running_due || g_newly_due);
+  if (is_left) thread_state::call_on_main(run_due_between_instructions);
   return fine ? 0 : -1;
+}
+
+// On the main coroutine. What an exception leaves is run soon.
+bool run_due_now() noexcept {
+  if (run_due()) return true;
+  if (anything_due()) thread_state::call_on_main(run_due_between_instructions);
+  return false;
 }
 
 PyObject* relay_call(PyObject* self, PyObject* arguments, PyObject* keywords) {
@@ -158,6 +175,7 @@ PyObject* relay_call(PyObject* self, PyObject* arguments, PyObject* keywords) {
   if (on_main_coroutine() || is_closed()) return PyObject_Call(handler, arguments, keywords);
   const Ref entry = Ref::steal(PyTuple_Pack(2, handler, PyTuple_GET_ITEM(arguments, 0)));
   if (!entry || PyList_Append(due(), entry.get()) < 0) return nullptr;
+  g_newly_due = true;
   Scheduler& scheduler = *thread_state::main_scheduler();
   scheduler.interrupt(scheduler.main());
   thread_state::call_on_main(run_due_between_instructions);
@@ -337,11 +355,11 @@ Status wait_for_next(std::uint64_t seen) noexcept {
 int reserved() noexcept { return g_reserved; }
 
 bool run_pending() noexcept {
+  const bool is_main = thread_state::on_main_os_thread() && on_main_coroutine();
+  // What became due elsewhere came before what CPython knows of.
+  if (is_main && !run_due_now()) return false;
   // On any thread: newer versions also raise there what another thread has set.
-  if (PyErr_CheckSignals() != 0) return false;
-  if (!thread_state::on_main_os_thread() || !on_main_coroutine() || run_due()) return true;
-  if (anything_due()) thread_state::call_on_main(run_due_between_instructions);
-  return false;
+  return PyErr_CheckSignals() == 0 && (!is_main || run_due_now());
 }
 
 bool install() noexcept {

@@ -77,12 +77,7 @@ PyObject* function_switch(PyObject*, PyObject* const* arguments, Py_ssize_t coun
 }
 
 PyObject* function_yield_now(PyObject*, PyObject*) {
-  if (!can_block()) return nullptr;
-  Scheduler& scheduler = thread_state::scheduler();
-  if (scheduler.current().interrupt_pending && !handle_interrupt()) return nullptr;
-  // One turn is enough, also when a signal handler ran meanwhile.
-  if (scheduler.yield() == Status::kInterrupted && !handle_interrupt()) return nullptr;
-  Py_RETURN_NONE;
+  return yield_now() ? Py_NewRef(Py_None) : nullptr;
 }
 
 PyObject* function_spawn(PyObject*, PyObject* const* arguments, Py_ssize_t count,
@@ -118,6 +113,22 @@ PyObject* function_main(PyObject*, PyObject*) {
 }
 
 }  // namespace
+
+namespace {
+
+bool give_way(Status (Scheduler::*yield)() noexcept) noexcept {
+  if (!can_block()) return false;
+  Scheduler& scheduler = thread_state::scheduler();
+  if (scheduler.current().interrupt_pending && !handle_interrupt()) return false;
+  // One turn is enough, also when a signal handler ran meanwhile.
+  return (scheduler.*yield)() != Status::kInterrupted || handle_interrupt();
+}
+
+}  // namespace
+
+bool yield_now() noexcept { return give_way(&Scheduler::yield); }
+
+bool yield_to_newest() noexcept { return give_way(&Scheduler::yield_to_newest); }
 
 PyMethodDef switching_functions[] = {
     {"spawn", as_method(function_spawn), METH_FASTCALL | METH_KEYWORDS,

@@ -9,12 +9,14 @@
 
 #include "core/lock.h"
 #include "python/arguments.h"
+#include "python/blocking.h"
 #include "python/coroutine_type.h"
 #include "python/event_methods.h"
 #include "python/lock_types.h"
 #include "python/native_locks.h"
 #include "python/ref.h"
 #include "python/retarget.h"
+#include "python/switching.h"
 #include "python/thread_module.h"
 #include "python/thread_state.h"
 
@@ -24,14 +26,22 @@ namespace {
 PyObject* intern(const char* text) noexcept { return PyUnicode_InternFromString(text); }
 
 struct Names {
+  PyObject* allocate_lock = intern("_allocate_lock");
+  PyObject* bootstrap = intern("_bootstrap");
   PyObject* current_thread = intern("current_thread");
   PyObject* daemon = intern("daemon");
   PyObject* daemonic = intern("_daemonic");
   PyObject* daemons_allowed = intern("_daemon_threads_allowed");
   PyObject* dunder_name = intern("__name__");
   PyObject* get_ident = intern("get_ident");
+  PyObject* ident = intern("_ident");
+  PyObject* maintain_shutdown_locks = intern("_maintain_shutdown_locks");
   PyObject* make_hook = intern("_make_invoke_excepthook");
+  PyObject* native_id = intern("_native_id");
   PyObject* originals = intern("_coev_originals");
+  PyObject* start_joinable_thread = intern("_start_joinable_thread");
+  PyObject* start_new_thread = intern("_start_new_thread");
+  PyObject* tstate_lock = intern("_tstate_lock");
 };
 
 const Names& names() noexcept {
@@ -105,6 +115,7 @@ Stock g_thread_class;                   // as for its instances, and how it make
 PyObject* g_init = nullptr;             // Thread.__init__
 PyObject* g_globals = nullptr;          // threading's
 PyObject* g_get_ident = nullptr;        // of _thread
+PyObject* g_starter = nullptr;          // the same: _start_new_thread or _start_joinable_thread
 PyObject* g_daemons_allowed = nullptr;  // the same; nullptr if they are not, or before 3.12
 
 // Borrowed; nullptr, without an exception, if it is not there.
@@ -133,8 +144,10 @@ bool is_plain(PyObject* event) noexcept {
 // has it, and not waited for.
 class Guard {
  public:
+  // nullptr is a lock that somebody else has.
   explicit Guard(PyObject* object) noexcept
-      : lock_(native_locks::find_lock(object)), recursive_(native_locks::find_rlock(object)) {
+      : lock_(object == nullptr ? nullptr : native_locks::find_lock(object)),
+        recursive_(object == nullptr ? nullptr : native_locks::find_rlock(object)) {
     held_ = lock_ != nullptr        ? lock_->try_acquire()
             : recursive_ != nullptr ? recursive_->try_acquire(lock_owner())
                                     : false;
@@ -326,83 +339,118 @@ PyObject* call_thread(PyObject* cls, PyObject* const* arguments, std::size_t cou
 
 // --- starting ---------------------------------------------------------------------------
 
-// What start() does before there is a coroutine: thread, _started, which is not set,
-// _active_limbo_lock, _limbo. False: nothing is done.
-PyObject* thread_announce(PyObject* const* arguments) {
-  PyObject* thread = arguments[0];
-  if (!is_stock(thread) || !is_plain(arguments[1])) Py_RETURN_FALSE;
-  const Guard guard(arguments[2]);
-  if (!guard || !PyDict_CheckExact(arguments[3])) Py_RETURN_FALSE;
-  return PyDict_SetItem(arguments[3], thread, thread) < 0 ? nullptr : Py_NewRef(Py_True);
-}
+// What start() of a Thread is given. The last two are for a Thread with a lock, up to 3.12, the
+// handle for one of 3.13.
+struct Start {
+  PyObject* thread;
+  PyObject* started;  // _started, not set
+  PyObject* starter;  // _start_new_thread or _start_joinable_thread
+  PyObject* get_ident;
+  PyObject* get_native_id;
+  PyObject* active_lock;  // _active_limbo_lock
+  PyObject* active;
+  PyObject* daemonic;
+  PyObject* handle;
+  PyObject* shutdown_lock;  // _shutdown_locks_lock
+  PyObject* shutdown_locks;
+};
 
-// _started.wait() where it is not set. False: nothing is done.
-PyObject* thread_await(PyObject*, PyObject* event) {
-  if (!is_plain(event)) Py_RETURN_FALSE;
-  thread_state::scheduler().run_newest_first();
-  return wait_for_event(event) ? Py_NewRef(Py_True) : nullptr;
-}
-
-// A lock that the end of the current coroutine releases, held.
-Ref end_lock(PyObject* set_sentinel) noexcept {
-  Ref object = Ref::steal(PyObject_CallNoArgs(set_sentinel));
+// A held lock that the end of the thread will release.
+Ref held_lock() noexcept {
+  Ref object = call_global(names().allocate_lock);
   Lock* lock = object ? native_locks::find_lock(object.get()) : nullptr;
   if (lock != nullptr) static_cast<void>(lock->try_acquire());
   return object;
 }
 
-// What the new thread finds out about itself: thread, _started, get_ident, get_native_id
-// and, up to 3.12, _set_sentinel. A tuple of what these say; None: nothing is done.
-PyObject* thread_begin(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
-  if (count != 4 && count != 5) {
-    PyErr_BadArgument();
-    return nullptr;
-  }
-  if (!is_stock(arguments[0]) || !is_plain(arguments[1])) Py_RETURN_NONE;
-  const Ref ident =
-      Ref::steal(arguments[2] == g_get_ident ? PyLong_FromUnsignedLong(current_ident())
-                                             : PyObject_CallNoArgs(arguments[2]));
-  const Ref native_id = ident ? Ref::steal(PyObject_CallNoArgs(arguments[3])) : Ref();
-  if (!native_id) return nullptr;
-  if (count == 4) return PyTuple_Pack(2, ident.get(), native_id.get());
-  const Ref lock = end_lock(arguments[4]);
-  return lock ? PyTuple_Pack(3, ident.get(), native_id.get(), lock.get()) : nullptr;
-}
-
-// Has `lock` waited for at exit. 0: nothing is done; with so many it is time to look which
-// are needed. -1 with an exception set.
-int keep_lock(PyObject* lock, PyObject* guard_object, PyObject* locks) noexcept {
+// Makes room among the locks that are waited for at exit. REQUIRES: their lock is held.
+bool maintain(PyObject* shutdown_locks) noexcept {
   constexpr Py_ssize_t kFew = 64;
-  const Guard guard(guard_object);
-  if (!guard || !PySet_CheckExact(locks) || PySet_GET_SIZE(locks) > kFew) return 0;
-  return PySet_Add(locks, lock) < 0 ? -1 : 1;
+  if (PySet_GET_SIZE(shutdown_locks) <= kFew) return true;
+  return static_cast<bool>(call_global(names().maintain_shutdown_locks));
 }
 
-// Tells that it has started, by a flag that is set, and moves it: thread, _ident, _started,
-// _active_limbo_lock, _active, _limbo; and where there is a lock to wait for at exit, or None
-// instead of it: that, _shutdown_locks_lock, _shutdown_locks. False: nothing is done.
-PyObject* thread_enter(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
-  if (count != 6 && count != 9) {
+// What a new thread does first, before it has run: `lock` is empty for one with a handle.
+// REQUIRES: the lock of _active is held. False with an exception set.
+bool begin(const Start& start, CoroutineObject* coroutine, PyObject* native_id,
+           PyObject* lock) noexcept {
+  const Ref ident = Ref::steal(PyLong_FromUnsignedLong(coroutine->ident));
+  if (!ident || PyObject_SetAttr(start.thread, names().ident, ident.get()) < 0 ||
+      PyObject_SetAttr(start.thread, names().native_id, native_id) < 0) {
+    return false;
+  }
+  if (lock != nullptr && (PyObject_SetAttr(start.thread, names().tstate_lock, lock) < 0 ||
+                          !release_at_end(coroutine, lock))) {
+    return false;
+  }
+  if (PyDict_SetItem(start.active, ident.get(), start.thread) < 0) return false;
+  coroutine->is_listed = true;
+  return set_event(start.started);
+}
+
+// 1; 0: nothing is done; -1 with an exception set.
+int start_and_begin(const Start& start) noexcept {
+  if (!is_stock(start.thread) || !is_plain(start.started) || start.starter != g_starter ||
+      start.get_ident != g_get_ident || !PyDict_CheckExact(start.active)) {
+    return 0;
+  }
+  const Ref bootstrap = attribute(start.thread, names().bootstrap);
+  if (!bootstrap) return -1;
+  const int is_daemon = PyObject_IsTrue(start.daemonic);
+  const Ref native_id =
+      is_daemon < 0 ? Ref() : Ref::steal(PyObject_CallNoArgs(start.get_native_id));
+  if (!native_id) return -1;
+  const bool is_waited_for = start.handle == nullptr && is_daemon == 0;
+  const Guard guard(start.active_lock);
+  const Guard shutdown_guard(is_waited_for ? start.shutdown_lock : nullptr);
+  if (!PyMethod_Check(bootstrap.get()) || !guard || (is_waited_for && !shutdown_guard) ||
+      (is_waited_for && !PySet_CheckExact(start.shutdown_locks))) {
+    return 0;
+  }
+  const Ref lock = start.handle == nullptr ? held_lock() : Ref();
+  if (start.handle == nullptr && !lock) return -1;
+  if (is_waited_for && !maintain(start.shutdown_locks)) return -1;
+  CoroutineObject* coroutine =
+      start.handle == nullptr
+          ? thread_module::start_new(bootstrap.get())
+          : thread_module::start_joinable(bootstrap.get(), start.handle, is_daemon != 0);
+  const Ref owned = Ref::steal(reinterpret_cast<PyObject*>(coroutine));
+  if (coroutine == nullptr) return -1;
+  if (begin(start, coroutine, native_id.get(), lock.get()) &&
+      (!is_waited_for || PySet_Add(start.shutdown_locks, lock.get()) == 0)) {
+    return 1;
+  }
+  const Ref error = Ref::steal(thread_state::take_exception());  // no memory
+  static_cast<void>(kill(coroutine));
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.get())), error.get());
+  return -1;
+}
+
+// start() of a thread, and what that would do first, so that it need not be waited for: the
+// members of Start in their order. It runs at once all the same, as it mostly does where
+// start() waits for it. False: nothing is done, perhaps because it has to raise an error.
+PyObject* thread_start(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  constexpr Py_ssize_t kCommon = 8;
+  const bool has_handle = count == kCommon + 1;
+  if (!has_handle && count != kCommon + 2) {
     PyErr_BadArgument();
     return nullptr;
   }
-  PyObject* thread = arguments[0];
-  PyObject* event = arguments[2];
-  PyObject* active = arguments[4];
-  PyObject* limbo = arguments[5];
-  if (!is_plain(event) || !PyDict_CheckExact(active) || !PyDict_CheckExact(limbo)) {
-    Py_RETURN_FALSE;
-  }
-  const Guard guard(arguments[3]);
-  if (!guard) Py_RETURN_FALSE;
-  if (count == 9 && arguments[6] != Py_None) {
-    const int kept = keep_lock(arguments[6], arguments[7], arguments[8]);
-    if (kept <= 0) return kept < 0 ? nullptr : Py_NewRef(Py_False);
-  }
-  wake_event(event);
-  const bool entered =
-      PyDict_SetItem(active, arguments[1], thread) == 0 && PyDict_DelItem(limbo, thread) == 0;
-  return entered ? Py_NewRef(Py_True) : nullptr;
+  if (!can_block()) return nullptr;
+  const Start start{arguments[0],
+                    arguments[1],
+                    arguments[2],
+                    arguments[3],
+                    arguments[4],
+                    arguments[5],
+                    arguments[6],
+                    arguments[7],
+                    has_handle ? arguments[kCommon] : nullptr,
+                    has_handle ? nullptr : arguments[kCommon],
+                    has_handle ? nullptr : arguments[kCommon + 1]};
+  const int begun = start_and_begin(start);
+  if (begun <= 0) return begun < 0 ? nullptr : Py_NewRef(Py_False);
+  return yield_to_newest() ? Py_NewRef(Py_True) : nullptr;
 }
 
 // _delete(): thread, _ident, _active_limbo_lock, _active. False: nothing is done.
@@ -452,6 +500,8 @@ PyObject* thread_has_ended(PyObject*, PyObject* handle) {
 PyObject* thread_adopt(PyObject* const* arguments) {
   g_globals = Py_NewRef(PyModule_GetDict(arguments[0]));
   g_get_ident = global_in_c(names().get_ident);
+  g_starter = global_in_c(names().start_joinable_thread);
+  if (g_starter == nullptr) g_starter = global_in_c(names().start_new_thread);
   g_daemons_allowed = global_in_c(names().daemons_allowed);
   if (!allows_daemons(g_daemons_allowed)) Py_CLEAR(g_daemons_allowed);
   const Ref thread = Ref::steal(PyObject_GetAttrString(arguments[0], "Thread"));
@@ -473,10 +523,7 @@ PyMethodDef thread_functions[] = {
     {"_thread_event", thread_event, METH_O, nullptr},
     {"_thread_dangles", as_method(with_arguments<4, thread_dangles>), METH_FASTCALL, nullptr},
     {"_thread_hook", as_method(with_arguments<2, thread_hook>), METH_FASTCALL, nullptr},
-    {"_thread_announce", as_method(with_arguments<4, thread_announce>), METH_FASTCALL, nullptr},
-    {"_thread_await", thread_await, METH_O, nullptr},
-    {"_thread_begin", as_method(thread_begin), METH_FASTCALL, nullptr},
-    {"_thread_enter", as_method(thread_enter), METH_FASTCALL, nullptr},
+    {"_thread_start", as_method(thread_start), METH_FASTCALL, nullptr},
     {"_thread_leave", as_method(with_arguments<4, thread_leave>), METH_FASTCALL, nullptr},
     {"_thread_has_released", as_method(with_arguments<4, thread_has_released>), METH_FASTCALL,
      nullptr},

@@ -189,9 +189,13 @@ bool retarget_native_handle(PyObject* thread_module) noexcept {
 
 // --- starting ---------------------------------------------------------------------------
 
-PyObject* type_error(const char* message) noexcept {
-  PyErr_SetString(PyExc_TypeError, message);
-  return nullptr;
+CoroutineObject* start_audited(PyObject* function, PyObject* arguments,
+                               PyObject* keywords) noexcept {
+  if (PySys_Audit("_thread.start_new_thread", "OOO", function, arguments,
+                  keywords != nullptr ? keywords : Py_None) < 0) {
+    return nullptr;
+  }
+  return spawn_thread(function, arguments, keywords, true);
 }
 
 PyObject* start_new_thread(PyObject* module, PyObject* const* arguments, Py_ssize_t count,
@@ -201,15 +205,38 @@ PyObject* start_new_thread(PyObject* module, PyObject* const* arguments, Py_ssiz
       (keywords != nullptr && !PyDict_Check(keywords))) {
     return g_original.start_new_thread(module, arguments, count);  // says what is wrong
   }
-  if (PySys_Audit("_thread.start_new_thread", "OOO", arguments[0], arguments[1],
-                  keywords != nullptr ? keywords : Py_None) < 0) {
-    return nullptr;
-  }
-  CoroutineObject* coroutine = spawn_thread(arguments[0], arguments[1], keywords, true);
+  CoroutineObject* coroutine = start_audited(arguments[0], arguments[1], keywords);
   if (coroutine == nullptr) return nullptr;
   PyObject* ident = PyLong_FromUnsignedLong(coroutine->ident);
   Py_DECREF(coroutine);
   return ident;
+}
+
+// `given` may be nullptr for a new one. The handle, or empty with an exception set.
+Ref start_with_handle(PyObject* function, PyObject* given, bool daemon) noexcept {
+  if (given != nullptr && !Py_IS_TYPE(given, g_handle_type)) {
+    PyErr_SetString(PyExc_TypeError, "'handle' must be a _ThreadHandle");
+    return {};
+  }
+  if (PySys_Audit("_thread.start_joinable_thread", "OiO", function, static_cast<int>(daemon),
+                  given != nullptr ? given : Py_None) < 0) {
+    return {};
+  }
+  Ref handle = given != nullptr ? Ref::borrow(given)
+                                : Ref::steal(handle_new(g_handle_type, nullptr, nullptr));
+  if (!handle) return {};
+  HandleObject* self = as_handle(handle.get());
+  if (self->ident != 0 || self->done) {
+    PyErr_SetString(PyExc_RuntimeError, "thread already started");
+    return {};
+  }
+  self->coroutine = spawn_thread(function, nullptr, nullptr, daemon);
+  if (self->coroutine == nullptr) {
+    self->done = true;
+    return {};
+  }
+  self->ident = self->coroutine->ident;
+  return handle;
 }
 
 PyObject* start_joinable_thread(PyObject* module, PyObject* const* arguments, Py_ssize_t count,
@@ -221,36 +248,18 @@ PyObject* start_joinable_thread(PyObject* module, PyObject* const* arguments, Py
     PyErr_Clear();
     return g_original.start_joinable_thread(module, arguments, count, keywords);  // says the same
   }
-  const bool given = values[1] != nullptr && values[1] != Py_None;
-  if (given && !Py_IS_TYPE(values[1], g_handle_type)) {
-    return type_error("'handle' must be a _ThreadHandle");
-  }
   const int daemon = values[2] == nullptr ? 1 : PyObject_IsTrue(values[2]);
   if (daemon < 0) return nullptr;
-  if (PySys_Audit("_thread.start_joinable_thread", "OiO", values[0], daemon,
-                  given ? values[1] : Py_None) < 0) {
-    return nullptr;
-  }
-  Ref handle =
-      given ? Ref::borrow(values[1]) : Ref::steal(handle_new(g_handle_type, nullptr, nullptr));
-  if (!handle) return nullptr;
-  HandleObject* self = as_handle(handle.get());
-  if (self->ident != 0 || self->done) {
-    PyErr_SetString(PyExc_RuntimeError, "thread already started");
-    return nullptr;
-  }
-  self->coroutine = spawn_thread(values[0], nullptr, nullptr, daemon != 0);
-  if (self->coroutine == nullptr) {
-    self->done = true;
-    return nullptr;
-  }
-  self->ident = self->coroutine->ident;
-  return handle.release();
+  return start_with_handle(values[0], values[1] == Py_None ? nullptr : values[1], daemon != 0)
+      .release();
 }
 
 PyObject* replaced_make_thread_handle(PyObject*, PyObject* const* arguments, Py_ssize_t,
                                       PyObject*) {
-  if (!PyLong_Check(arguments[0])) return type_error("ident must be an integer");
+  if (!PyLong_Check(arguments[0])) {
+    PyErr_SetString(PyExc_TypeError, "ident must be an integer");
+    return nullptr;
+  }
   const unsigned long ident = PyLong_AsUnsignedLong(arguments[0]);
   if (ident == static_cast<unsigned long>(-1) && PyErr_Occurred()) return nullptr;
   return make_running_handle(ident);
@@ -425,6 +434,19 @@ PyObject* make_running_handle(unsigned long ident) noexcept {
   PyObject* handle = handle_new(g_handle_type, nullptr, nullptr);
   if (handle != nullptr) as_handle(handle)->ident = ident;
   return handle;
+}
+
+CoroutineObject* start_new(PyObject* function) noexcept {
+  const Ref nothing = Ref::steal(PyTuple_New(0));
+  return nothing ? start_audited(function, nothing.get(), nullptr) : nullptr;
+}
+
+CoroutineObject* start_joinable(PyObject* function, PyObject* handle, bool daemon) noexcept {
+  const Ref started = start_with_handle(function, handle, daemon);
+  if (!started) return nullptr;
+  CoroutineObject* coroutine = as_handle(started.get())->coroutine;
+  Py_INCREF(coroutine);
+  return coroutine;
 }
 
 bool coroutine_has_ended(PyObject* object) noexcept {

@@ -636,4 +636,15 @@ PyObject* take_sentinel() noexcept {
 #endif
 }
 
+void leave_sentinel([[maybe_unused]] Coroutine& slot, PyObject* reference,
+                    [[maybe_unused]] void (*release)(void*)) noexcept {
+#if PY_VERSION_HEX < 0x030D0000
+  PyThreadState* state = state_of(slot);
+  state->on_delete = release;
+  state->on_delete_data = reference;
+#else
+  Py_DECREF(reference);  // a thread has a handle instead
+#endif
+}
+
 }  // namespace coev::python::thread_state

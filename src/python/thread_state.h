@@ -86,5 +86,8 @@ void report_thread_exception(PyObject* function) noexcept;
 // What _thread._set_sentinel() left on the current thread state (up to 3.12):
 // a weak reference to the lock to release at the end. New reference or nullptr.
 [[nodiscard]] PyObject* take_sentinel() noexcept;
+// Leaves one for the end of `slot`, which has none and is not running. Steals it. `release`
+// gets it if the thread state is thrown away before that end.
+void leave_sentinel(Coroutine& slot, PyObject* reference, void (*release)(void*)) noexcept;
 
 }  // namespace coev::python::thread_state

@@ -57,15 +57,19 @@ TEST(Scheduler, WhatASpawnedCoroutineSpawnsRunsOneTurnLater) {
   EXPECT_EQ(order, "abc");
 }
 
-TEST(Scheduler, TheNewestNeedNotWaitForItsTurn) {
+TEST(Scheduler, TheNewestNeedNotWaitForItsTurnNorItsStarterForThatOfTheOthers) {
   std::string order;
   Group group;
   group.spawn([&] { order += 'a'; });
-  group.spawn([&] { order += 'b'; });
-  here().run_newest_first();
-  yield_turns(1);
-  EXPECT_EQ(order, "ba");
+  group.spawn([&] {
+    order += 'b';
+    yield_turns(1);
+    order += 'd';
+  });
+  EXPECT_EQ(here().yield_to_newest(), Status::kOk);
+  order += 'c';
   group.join();
+  EXPECT_EQ(order, "bcad");
 }
 
 TEST(Scheduler, OnlyWhoWasSpawnedInThisTurnGoesFirst) {
@@ -73,15 +77,57 @@ TEST(Scheduler, OnlyWhoWasSpawnedInThisTurnGoesFirst) {
   Group group;
   group.spawn([&] {
     order += 'a';
-    here().run_newest_first();  // it was spawned before this turn
-    yield_turns(1);
+    EXPECT_EQ(here().yield_to_newest(), Status::kOk);  // it was spawned before this turn
     order += 'd';
   });
   group.spawn([&] { order += 'b'; });
   group.spawn([&] { order += 'c'; });
   group.join();
   EXPECT_EQ(order, "abcd");
-  here().run_newest_first();  // nobody is there
+  EXPECT_EQ(here().yield_to_newest(), Status::kOk);  // nobody is there
+}
+
+TEST(Scheduler, WhoIsInterruptedDoesNotYieldToTheNewest) {
+  bool ran = false;
+  Group group;
+  group.spawn([&] { ran = true; });
+  here().interrupt(here().current());
+  EXPECT_EQ(here().yield_to_newest(), Status::kInterrupted);
+  EXPECT_FALSE(ran);
+  Scheduler::clear_interrupt(here().current());
+  group.join();
+  EXPECT_TRUE(ran);
+}
+
+TEST(Scheduler, ManyStartedInATurnDoNotKeepTheOthersWaiting) {
+  Group group;
+  bool stop = false;
+  int started = 0;
+  group.spawn([&] { stop = true; });
+  for (; !stop && started < 100'000; ++started) {
+    group.spawn([] {});
+    EXPECT_EQ(here().yield_to_newest(), Status::kOk);
+  }
+  group.join();
+  EXPECT_GT(started, 1);
+  EXPECT_LT(started, 100);
+}
+
+TEST(Scheduler, OnesThatTakeLongDoNotKeepTheOthersWaiting) {
+  Group group;
+  bool stop = false;
+  int started = 0;
+  group.spawn([&] { stop = true; });
+  for (; !stop && started < 100'000; ++started) {
+    group.spawn([] {
+      const Deadline end = in_ms(2);
+      while (!end.passed()) {
+      }
+    });
+    EXPECT_EQ(here().yield_to_newest(), Status::kOk);
+  }
+  group.join();
+  EXPECT_LT(started, 4);
 }
 
 TEST(Scheduler, ThoseThatGoFirstDoNotKeepTheOthersWaitingForEver) {
@@ -92,11 +138,11 @@ TEST(Scheduler, ThoseThatGoFirstDoNotKeepTheOthersWaitingForEver) {
     ++generations;
     if (stop || generations > 100'000) return;
     group.spawn(start_the_next);
-    here().run_newest_first();
+    EXPECT_EQ(here().yield_to_newest(), Status::kOk);
   };
   group.spawn([&] { stop = true; });
   group.spawn(start_the_next);
-  here().run_newest_first();
+  EXPECT_EQ(here().yield_to_newest(), Status::kOk);
   group.join();
   EXPECT_GT(generations, 1);
   EXPECT_LT(generations, 1'000);

@@ -519,6 +519,53 @@ def excepthook_gets_the_exception(say):
         threading.excepthook = old
 
 
+def a_subclass_may_begin_in_its_own_way(say):
+    class Other(threading.Thread):
+        def _bootstrap_inner(self):
+            said.append(f"begins, {self._started.is_set()}")
+            super()._bootstrap_inner()
+            said.append(f"ended, {self in threading.enumerate()}")
+
+    said = []
+    thread = Other(target=lambda: said.append(f"runs, {self_is_listed()}"))
+
+    def self_is_listed():
+        return threading.current_thread() is thread and thread in threading.enumerate()
+
+    thread.start()
+    thread.join()
+    say(said, thread.is_alive(), thread.ident is None)
+
+
+def the_function_that_starts_threads_may_be_another(say):
+    name = next(
+        each for each in ("_start_joinable_thread", "_start_new_thread") if hasattr(threading, each)
+    )
+    original = getattr(threading, name)
+
+    def start(function, *args, **kwargs):
+        said.append(function.__name__)
+        return original(function, *args, **kwargs)
+
+    def refuse(function, *args, **kwargs):
+        raise RuntimeError("no thread today")
+
+    said = []
+    try:
+        setattr(threading, name, start)
+        thread = threading.Thread(target=lambda: said.append("runs"))
+        thread.start()
+        thread.join()
+        setattr(threading, name, refuse)
+        thread = threading.Thread(target=int)
+        say(error_of(thread.start), thread.is_alive(), thread in threading.enumerate())
+    finally:
+        setattr(threading, name, original)
+    thread.start()
+    thread.join()
+    say(said, thread.is_alive())
+
+
 def excepthook_by_default_prints_a_traceback(say):
     def work():
         raise ValueError("out")
