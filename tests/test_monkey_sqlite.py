@@ -102,7 +102,9 @@ def test_connection_that_waits_lets_no_other_coroutine_in():
     def read():
         order.append(shared.execute("select count(*) from t").fetchone())
         order.append(list(shared.cursor().execute("select x from t")))
-    threads = [start(write), start(read)]
+    threads = [start(write)]
+    time.sleep(0.02)  # also one that is preempted before it waits for the holder does so then
+    threads.append(start(read))
     time.sleep(0.05)
     assert not order, order
     holder.execute("commit")
