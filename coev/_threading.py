@@ -132,7 +132,8 @@ def _rewrite_thread(thread, replacement):
     ):
         return
     _coev._thread_adopt(
-        threading, (*methods, "_bootstrap_inner", "daemon"), ("__init__", "is_set", "set", "wait"))
+        threading, (*methods, "_bootstrap_inner", "daemon"), ("__init__", "is_set", "set", "wait")
+    )
     for name in rewritten:
         function = getattr(thread, name)
         original = _copy(function).__code__

@@ -116,7 +116,8 @@ PyObject* function_main(PyObject*, PyObject*) {
 
 namespace {
 
-bool give_way(Status (Scheduler::*yield)() noexcept) noexcept {
+template <Status (Scheduler::*yield)() noexcept>
+bool give_way() noexcept {
   if (!can_block()) return false;
   Scheduler& scheduler = thread_state::scheduler();
   if (scheduler.current().interrupt_pending && !handle_interrupt()) return false;
@@ -126,9 +127,9 @@ bool give_way(Status (Scheduler::*yield)() noexcept) noexcept {
 
 }  // namespace
 
-bool yield_now() noexcept { return give_way(&Scheduler::yield); }
+bool yield_now() noexcept { return give_way<&Scheduler::yield>(); }
 
-bool yield_to_newest() noexcept { return give_way(&Scheduler::yield_to_newest); }
+bool yield_to_newest() noexcept { return give_way<&Scheduler::yield_to_newest>(); }
 
 PyMethodDef switching_functions[] = {
     {"spawn", as_method(function_spawn), METH_FASTCALL | METH_KEYWORDS,
