@@ -45,6 +45,7 @@ for thread in threads:
 while len(condition._waiters) < 5:  # one may have been preempted before it waits
     time.sleep(0.001)
 with condition:
+    assert len(condition._waiters) == 5
     condition.notify(2)
     assert len(condition._waiters) == 3
 for thread in threads[:2]:

@@ -88,51 +88,50 @@ def test_who_starts_threads_without_end_lets_the_others_run():
     )
 
 
-# The starter finds an exception waiting for it where it would let the new thread run.
-INTERRUPTED_START = """
-    import coev.monkey
-    import coev, threading
+def check_interrupted_start(daemon, then, says, *, expect):
+    """An exception waits for the starter where it would let the new thread run.
 
-    class Interruption(Exception):
-        pass
-
-    ran = []
-    thread = threading.Thread(target=ran.append, args=(1,), daemon={daemon})
-    coev.current()._postpone(Interruption())
-    try:
-        thread.start()
-    except Interruption:
-        print("interrupted", ran)
-    assert thread.is_alive() and thread in threading.enumerate()
-"""
-
-
-@STARTED_BY_US
-@pytest.mark.parametrize("daemon", [False, True])
-def test_a_thread_whose_start_is_interrupted_runs(daemon):
+    Then *then* is done before the thread is joined, and what *says* tells is printed.
+    """
     check_script(
-        INTERRUPTED_START.format(daemon=daemon)
-        + """
-    thread.join()
-    assert not thread.is_alive() and thread not in threading.enumerate()
-    print(ran)
-    """,
-        expect="interrupted []\n[1]",
+        f"""
+        import coev.monkey
+        import coev, threading
+
+        class Interruption(Exception):
+            pass
+
+        ran = []
+        thread = threading.Thread(target=ran.append, args=(1,), daemon={daemon})
+        coev.current()._postpone(Interruption())
+        try:
+            thread.start()
+        except Interruption:
+            print("interrupted", ran)
+        assert thread.is_alive() and thread in threading.enumerate()
+        [own] = [each for each in coev.coroutines() if each.ident == thread.ident]
+        {then}
+        thread.join()
+        assert not thread.is_alive() and thread not in threading.enumerate()
+        print({says})
+        """,
+        expect=expect,
     )
 
 
 @STARTED_BY_US
 @pytest.mark.parametrize("daemon", [False, True])
+def test_a_thread_whose_start_is_interrupted_runs(daemon):
+    check_interrupted_start(daemon, "", "ran", expect="interrupted []\n[1]")
+
+
+@STARTED_BY_US
+@pytest.mark.parametrize("daemon", [False, True])
 def test_a_thread_that_is_killed_before_it_runs_is_gone(daemon):
-    check_script(
-        INTERRUPTED_START.format(daemon=daemon)
-        + """
-    [own] = [each for each in coev.coroutines() if each.ident == thread.ident]
-    own.kill()
-    thread.join()
-    assert not thread.is_alive() and thread not in threading.enumerate()
-    print(ran, threading.active_count(), own.started)
-    """,
+    check_interrupted_start(
+        daemon,
+        "own.kill()",
+        "ran, threading.active_count(), own.started",
         expect="interrupted []\n[] 1 False",
     )
 

@@ -92,7 +92,7 @@ void release_argument(void (*release)(void*), void* argument) noexcept {
   release(argument);
   if (PyErr_Occurred()) PyErr_WriteUnraisable(nullptr);
   if (exception) {
-    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.get())), exception.get());
+    thread_state::set_exception(exception.get());
   }
 }
 

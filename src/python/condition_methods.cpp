@@ -108,7 +108,7 @@ Status give_up(PyObject* waiters, PyObject* waiter, Status status) noexcept {
     notify_one(waiters);
     PyErr_Clear();
   }
-  if (error) PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.get())), error.get());
+  if (error) thread_state::set_exception(error.get());
   return status;
 }
 

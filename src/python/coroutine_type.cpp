@@ -101,7 +101,7 @@ void leave_list(PyObject* function) noexcept {
   const Ref exception = Ref::steal(thread_state::take_exception());
   const Ref left = Ref::steal(PyObject_CallMethod(PyMethod_GET_SELF(function), "_delete", nullptr));
   if (!left) PyErr_WriteUnraisable(function);
-  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.get())), exception.get());
+  thread_state::set_exception(exception.get());
 }
 
 PyObject* call(CoroutineObject* self) noexcept {
@@ -215,7 +215,7 @@ PyObject* method_result(PyObject* object, PyObject* const* arguments, Py_ssize_t
   }
   if (self->exception == nullptr) return Py_XNewRef(self->result ? self->result : Py_None);
   self->retrieved = true;
-  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(self->exception)), self->exception);
+  thread_state::set_exception(self->exception);
   return nullptr;
 }
 
@@ -243,7 +243,7 @@ PyObject* make_exception(PyObject* what) noexcept {
 
 bool raise_or_throw(CoroutineObject* self, PyObject* exception) noexcept {
   if (self == current_object()) {
-    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
+    thread_state::set_exception(exception);
     return false;
   }
   return throw_into(self, exception);
@@ -366,9 +366,9 @@ void coroutine_finalize(PyObject* object) {
   self->retrieved = true;
   if (PyErr_GivenExceptionMatches(exception, PyExc_SystemExit)) return;
   const Ref saved = Ref::steal(PyErr_Occurred() ? thread_state::take_exception() : nullptr);
-  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
+  thread_state::set_exception(exception);
   PyErr_WriteUnraisable(object);
-  if (saved) PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(saved.get())), saved.get());
+  if (saved) thread_state::set_exception(saved.get());
 }
 
 void coroutine_dealloc(PyObject* object) {
@@ -550,7 +550,7 @@ bool raise_pending(Coroutine& coroutine) noexcept {
   const Ref exception = Ref::borrow(PyList_GET_ITEM(self->pending, 0));
   if (PyList_SetSlice(self->pending, 0, 1, nullptr) < 0) return true;
   coroutine.interrupt_pending = left > 1;
-  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.get())), exception.get());
+  thread_state::set_exception(exception.get());
   return true;
 }
 

@@ -294,7 +294,7 @@ PyObject* open_to_write(Open open) noexcept {
     const Ref error = Ref::steal(thread_state::take_exception());
     const Ref number = Ref::steal(PyObject_GetAttrString(error.get(), "errno"));
     if (!number || PyLong_AsLong(number.get()) != ENXIO) {
-      PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.get())), error.get());
+      thread_state::set_exception(error.get());
       return nullptr;
     }
     if (!look_later(-1, &interval_ns)) return nullptr;

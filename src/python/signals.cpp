@@ -59,7 +59,7 @@ int report_wakeup_error(void* error) {
                     g_wakeup.is_socket ? "send" : "write");
   PyErr_WriteUnraisable(nullptr);
   if (pending != nullptr) {
-    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(pending)), pending);
+    thread_state::set_exception(pending);
     Py_DECREF(pending);
   }
   return 0;
@@ -133,11 +133,12 @@ PyObject* due() noexcept {
   return g_due;
 }
 bool anything_due() noexcept { return PyList_GET_SIZE(due()) > 0; }
+// Only what comes later than a handler interrupts it, as everywhere in CPython.
+bool may_run_due() noexcept { return anything_due() && (!g_running_due || g_newly_due); }
 
-// One after the other in their order; only what comes later than a handler interrupts it, as
-// everywhere in CPython.
+// One after the other in their order.
 bool run_due() noexcept {
-  if (!anything_due() || (g_running_due && !g_newly_due)) return true;
+  if (!may_run_due()) return true;
   const bool outer = std::exchange(g_running_due, true);
   Ref result = Ref::borrow(Py_None);
   while (result && anything_due()) {
@@ -158,17 +159,12 @@ bool run_due() noexcept {
 // already, so there was nothing to interrupt.
 int run_due_between_instructions(void*) {
   const bool fine = !on_main_coroutine() || run_due();
-  const bool is_left = anything_due() && (!g_running_due || g_newly_due);
-  if (is_left) thread_state::call_on_main(run_due_between_instructions);
+  if (may_run_due()) thread_state::call_on_main(run_due_between_instructions);
   return fine ? 0 : -1;
 }
 
 // On the main coroutine. What an exception leaves is run soon.
-bool run_due_now() noexcept {
-  if (run_due()) return true;
-  if (anything_due()) thread_state::call_on_main(run_due_between_instructions);
-  return false;
-}
+bool run_due_now() noexcept { return run_due_between_instructions(nullptr) == 0; }
 
 PyObject* relay_call(PyObject* self, PyObject* arguments, PyObject* keywords) {
   PyObject* handler = as_relay(self)->handler;

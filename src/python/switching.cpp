@@ -112,10 +112,6 @@ PyObject* function_main(PyObject*, PyObject*) {
   return Py_XNewRef(reinterpret_cast<PyObject*>(object_of(thread_state::scheduler().main())));
 }
 
-}  // namespace
-
-namespace {
-
 template <Status (Scheduler::*yield)() noexcept>
 bool give_way() noexcept {
   if (!can_block()) return false;

@@ -422,7 +422,7 @@ int start_and_begin(const Start& start) noexcept {
   }
   const Ref error = Ref::steal(thread_state::take_exception());  // no memory
   static_cast<void>(kill(coroutine));
-  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.get())), error.get());
+  thread_state::set_exception(error.get());
   return -1;
 }
 

@@ -615,6 +615,10 @@ PyObject* take_exception() noexcept {
 #endif
 }
 
+void set_exception(PyObject* exception) noexcept {
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
+}
+
 void report_thread_exception(PyObject* function) noexcept {
 #if PY_VERSION_HEX >= 0x030D0000
   PyErr_FormatUnraisable("Exception ignored in thread started by %R", function);

@@ -78,6 +78,8 @@ struct LockLayout {
 // The exception that is set, normalized and with its traceback, taken off the
 // thread state. New reference. REQUIRES: one is set.
 [[nodiscard]] PyObject* take_exception() noexcept;
+// Sets it again. Borrows it.
+void set_exception(PyObject* exception) noexcept;
 
 // Reports the exception that is set as a thread's last words, through
 // sys.unraisablehook.

@@ -113,7 +113,7 @@ class CallJob final : public offload::Job {
   // New reference, or nullptr with the function's exception set.
   PyObject* take_outcome() noexcept {
     if (exception_ == nullptr) return std::exchange(result_, nullptr);
-    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception_)), exception_);
+    thread_state::set_exception(exception_);
     return nullptr;
   }
 

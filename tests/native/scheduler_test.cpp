@@ -99,34 +99,33 @@ TEST(Scheduler, WhoIsInterruptedDoesNotYieldToTheNewest) {
   EXPECT_TRUE(ran);
 }
 
-TEST(Scheduler, ManyStartedInATurnDoNotKeepTheOthersWaiting) {
+// How many that do `work` are started, each of them going first, until one has its turn that
+// was ready before.
+int started_before_the_others(const std::function<void()>& work) {
   Group group;
   bool stop = false;
   int started = 0;
   group.spawn([&] { stop = true; });
   for (; !stop && started < 100'000; ++started) {
-    group.spawn([] {});
+    group.spawn(work);
     EXPECT_EQ(here().yield_to_newest(), Status::kOk);
   }
   group.join();
+  return started;
+}
+
+TEST(Scheduler, ManyStartedInATurnDoNotKeepTheOthersWaiting) {
+  const int started = started_before_the_others([] {});
   EXPECT_GT(started, 1);
   EXPECT_LT(started, 100);
 }
 
 TEST(Scheduler, OnesThatTakeLongDoNotKeepTheOthersWaiting) {
-  Group group;
-  bool stop = false;
-  int started = 0;
-  group.spawn([&] { stop = true; });
-  for (; !stop && started < 100'000; ++started) {
-    group.spawn([] {
-      const Deadline end = in_ms(2);
-      while (!end.passed()) {
-      }
-    });
-    EXPECT_EQ(here().yield_to_newest(), Status::kOk);
-  }
-  group.join();
+  const int started = started_before_the_others([] {
+    const Deadline end = in_ms(2);
+    while (!end.passed()) {
+    }
+  });
   EXPECT_LT(started, 4);
 }
 
