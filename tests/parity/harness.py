@@ -16,6 +16,7 @@ import inspect
 import json
 import re
 import runpy
+import signal
 import threading
 
 SCENARIO_SECONDS = 20
@@ -50,6 +51,14 @@ def run(function):
     return said
 
 
+def end_if_it_hangs():
+    # The thread that watches must get no signal that a scenario waits for, also not
+    # before it has come to blocking them itself.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    faulthandler.dump_traceback_later(SCENARIO_SECONDS, exit=True)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def main():
     path = sys.argv[2]
     namespace = runpy.run_path(path, init_globals={"error_of": error_of}, run_name="scenarios")
@@ -59,7 +68,7 @@ def main():
             continue
         if list(inspect.signature(function).parameters) != ["say"]:
             continue
-        faulthandler.dump_traceback_later(SCENARIO_SECONDS, exit=True)
+        end_if_it_hangs()
         print(json.dumps([name, run(function)]), file=out, flush=True)
     faulthandler.cancel_dump_traceback_later()
     for thread in threading.enumerate():
