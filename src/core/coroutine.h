@@ -81,6 +81,7 @@ struct Coroutine : ListLink {
   void* annex = nullptr;           // kAnnexBytes; nullptr on the OS thread's own stack
   Scheduler* scheduler = nullptr;  // not owned
   ExceptionGlobals exception_globals{};
+  Coroutine* ahead = nullptr;  // made ready a few later, if both still are: see LookAhead
   CoroutineTimer deadline;  // of the current park
   std::uint64_t id = 0;     // 0: runs nothing
   std::uint32_t generation = fork_generation::current.load(std::memory_order_relaxed);

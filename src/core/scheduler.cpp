@@ -294,6 +294,7 @@ void Scheduler::make_ready(Coroutine& coroutine, Status status) noexcept {
   coroutine.state = CoroutineState::kReady;
   run_queue_.push_back(coroutine);
   ++ready_count_;
+  look_ahead_.made_ready(coroutine);
 }
 
 void Scheduler::leave_run_queue(Coroutine& coroutine) noexcept {
@@ -307,36 +308,8 @@ Coroutine& Scheduler::next_ready() noexcept {
   --turn_left_;
   --ready_count_;
   Coroutine& next = run_queue_.pop_front();
-  prefetch_ready();
+  LookAhead::fetch(run_queue_, ready_count_, turn_left_);
   return next;
-}
-
-namespace {
-
-template <int kLines>
-void prefetch(const void* address) noexcept {
-  if (address == nullptr) return;
-  constexpr int kLineBytes = 64;
-  const auto* line = static_cast<const char*>(address);
-#pragma GCC unroll 16
-  for (int i = 0; i < kLines; ++i) __builtin_prefetch(line + i * kLineBytes);
-}
-
-}  // namespace
-
-// Of thousands of coroutines none is in the caches when its turn comes. Fetches what
-// the second one from here will touch where it goes on; for that, the third one's
-// links must be at hand the next time.
-void Scheduler::prefetch_ready() noexcept {
-  Coroutine* next = run_queue_.first();
-  Coroutine* second = next == nullptr ? nullptr : run_queue_.next(*next);
-  if (second == nullptr) return;
-  prefetch<11>(second->context.stack_pointer());
-  prefetch<5>(second->annex);
-  prefetch<5>(second->thread_state);
-  prefetch<1>(second->queue);  // of an fd: beside it is what else is known of that
-  Coroutine* third = run_queue_.next(*second);
-  if (third != nullptr) prefetch<3>(third);
 }
 
 void Scheduler::start_turn() noexcept {
@@ -527,6 +500,7 @@ void Scheduler::after_fork_in_child() noexcept {
 // looks at their thread states while it deletes them.
 void Scheduler::forget_everybody_else() noexcept {
   run_queue_.clear();
+  look_ahead_.clear();
   ready_count_ = turn_left_ = 0;
   timers_.clear();
   inbox_.store(nullptr);

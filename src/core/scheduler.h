@@ -26,6 +26,7 @@
 
 #include "core/coroutine.h"
 #include "core/intrusive_list.h"
+#include "core/look_ahead.h"
 #include "core/loop.h"
 #include "core/readiness.h"
 #include "core/slot_pool.h"
@@ -219,7 +220,6 @@ class Scheduler {
   static bool withdraw(Coroutine& coroutine) noexcept;
   void switch_to(Coroutine& next) noexcept;
   [[nodiscard]] Coroutine& next_ready() noexcept;
-  void prefetch_ready() noexcept;
   void start_turn() noexcept;
   void wait_for_work() noexcept;
   [[nodiscard]] bool poll_is_due(std::int64_t now) const noexcept;
@@ -237,6 +237,7 @@ class Scheduler {
   unsigned transfers_in_turn_ = 0;   // who went before the others
   std::int64_t first_start_ns_ = 0;  // of those in this turn; 0 for none
   Coroutine* switched_from_ = nullptr;
+  LookAhead look_ahead_;
   Stats stats_;
 
   SlotPool pool_;

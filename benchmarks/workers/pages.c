@@ -1,0 +1,82 @@
+// What it costs to change some lines of pages that lie apart, as the tops of stacks do.
+//
+// Usage: pages COUNT APART_KIB LINES TOGETHER
+// Takes COUNT pages, APART_KIB from one to the next, in random order, and changes LINES
+// cache lines of each. Before, the processor is told to fetch them: from 2 * TOGETHER
+// pages ahead on one line of so many pages at a time, then from the second next page the
+// others. TOGETHER 0: nothing is fetched. One page is not changed before the last one has
+// been read, as one coroutine does not run before the last one has switched. Prints the nanoseconds for each page, the least of
+// five rounds.
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+enum { kLineBytes = 64, kMostLines = 32, kRounds = 5, kWork = 40 };
+
+static int64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static void shuffle(char **pages, long count) {
+  srandom(1);
+  for (long i = count - 1; i > 0; i--) {
+    long other = random() % (i + 1);
+    char *page = pages[i];
+    pages[i] = pages[other];
+    pages[other] = page;
+  }
+}
+
+static double round_ns(char **pages, long count, int lines, int together) {
+  static volatile uint64_t nothing;  // 0, which the compiler does not know
+  uint64_t zero = nothing, last = 0;
+  int64_t began = now_ns();
+  for (long i = 0; i < count; i++) {
+    if (together && i % together == 0) {
+      for (int k = 0; k < together && i + 2 * together + k < count; k++) {
+        __builtin_prefetch(pages[i + 2 * together + k]);
+      }
+    }
+    for (int k = 1; together && i + 2 < count && k < lines; k++) {
+      __builtin_prefetch(pages[i + 2] + k * kLineBytes);
+    }
+    char *page = pages[i] + (last & zero);
+    for (int k = 0; k < lines; k++) page[k * kLineBytes]++;
+    for (int k = 0; k < lines; k++) last += (unsigned char)page[k * kLineBytes];
+    for (int k = 0; k < kWork; k++) last = last * 3 + 1;
+  }
+  return (double)(now_ns() - began) / (double)count;
+}
+
+int main(int count_of_arguments, char **arguments) {
+  long number[4] = {0};
+  for (int i = 1; i < count_of_arguments && i <= 4; i++) number[i - 1] = strtol(arguments[i], NULL, 10);
+  long count = number[0], lines = number[2], together = number[3];
+  size_t apart = (size_t)number[1] * 1024;
+  if (count <= 0 || apart < 4096 || lines <= 0 || lines > kMostLines || together < 0) {
+    fprintf(stderr, "usage: pages COUNT APART_KIB LINES TOGETHER\n");
+    return 2;
+  }
+  char *memory = mmap(NULL, (size_t)count * apart, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  char **pages = calloc((size_t)count, sizeof *pages);
+  if (memory == MAP_FAILED || !pages) {
+    perror("pages");
+    return 1;
+  }
+  madvise(memory, (size_t)count * apart, MADV_NOHUGEPAGE);
+  for (long i = 0; i < count; i++) pages[i] = memory + (size_t)i * apart;
+  shuffle(pages, count);
+  double least = round_ns(pages, count, (int)lines, 0);  // the first touch of each
+  for (int i = 0; i < kRounds; i++) {
+    double ns = round_ns(pages, count, (int)lines, (int)together);
+    if (i == 0 || ns < least) least = ns;
+  }
+  printf("%.0f ns\n", least);
+  return 0;
+}
