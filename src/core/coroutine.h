@@ -82,8 +82,8 @@ struct Coroutine : ListLink {
   Scheduler* scheduler = nullptr;  // not owned
   ExceptionGlobals exception_globals{};
   Coroutine* ahead = nullptr;  // made ready a few later, if both still are: see LookAhead
-  CoroutineTimer deadline;  // of the current park
-  std::uint64_t id = 0;     // 0: runs nothing
+  CoroutineTimer deadline;     // of the current park
+  std::uint64_t id = 0;        // 0: runs nothing
   std::uint32_t generation = fork_generation::current.load(std::memory_order_relaxed);
 
   const void* park_key = nullptr;  // whose waiter it is in a parking lot queue
