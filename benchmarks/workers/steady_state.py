@@ -22,6 +22,8 @@ from parked_memory import STARTS
 from resident import status_kib
 from rounds import report
 
+_WARM_UP = 50_000  # cycles; some tables get their size only when a rare thing happens
+
 
 class Heap:
     """The counters of ``heap_count.c``, which must have been preloaded."""
@@ -79,7 +81,7 @@ def main(kind: str, count: int) -> None:
     """Warm up, mark, run, mark, compare."""
     heap, run = Heap(), cycles_of(kind)
     for _ in range(3):
-        run(count // 10)
+        run(max(_WARM_UP, count // 10))
         heap.keep(0)
     resident = status_kib("VmRSS")
     heap.keep(0)
