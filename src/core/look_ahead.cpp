@@ -18,7 +18,7 @@ void prefetch(const void* address) noexcept {
 
 void LookAhead::fetch_pages(IntrusiveList<Coroutine>& ready) noexcept {
   Coroutine* coroutine = ready.first();
-  for (std::size_t i = 0; i < kDistance && coroutine != nullptr; ++i) {
+  for (std::size_t i = 0; i < kDistance; ++i) {
     prefetch<2>(coroutine->ahead);
     prefetch<1>(coroutine->thread_state);
     prefetch<1>(coroutine->queue);

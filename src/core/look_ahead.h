@@ -40,6 +40,7 @@ class LookAhead {
   void clear() noexcept { latest_.fill(nullptr); }
 
  private:
+  // Of those that were made ready kDistance after the first kDistance of `ready`.
   static void fetch_pages(IntrusiveList<Coroutine>& ready) noexcept;
   static void fetch_lines(const Coroutine& coroutine) noexcept;
 

@@ -48,7 +48,8 @@ TEST_F(LookAheadTest, FetchingLeavesTheOrderAlone) {
   std::size_t left = coroutines_.size();
   for (Coroutine& each : coroutines_) {
     EXPECT_EQ(&ready_.pop_front(), &each);
-    LookAhead::fetch(ready_, --left, left);
+    --left;
+    LookAhead::fetch(ready_, left, left);
   }
   EXPECT_TRUE(ready_.empty());
 }
@@ -61,7 +62,8 @@ TEST_F(LookAheadTest, FetchesInVainWhereTheOrderHasChanged) {
   std::size_t left = coroutines_.size() / 2 + 1;
   while (left > 0) {
     ready_.pop_front();
-    LookAhead::fetch(ready_, --left, left);
+    --left;
+    LookAhead::fetch(ready_, left, left);
   }
   EXPECT_TRUE(ready_.empty());
 }
