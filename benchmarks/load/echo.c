@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../harness/clock.h"
 #include "cpu_clock.h"
 
 enum { kMessageBytes = 64, kLatencyBuckets = 1 << 20, kEvents = 256 };
@@ -25,7 +26,7 @@ enum { kMessageBytes = 64, kLatencyBuckets = 1 << 20, kEvents = 256 };
 typedef struct {
     int fd;
     uint32_t received_bytes;
-    uint64_t sent_ns;
+    int64_t sent_ns;
     char sent[kMessageBytes];
     char received[kMessageBytes];
 } Connection;
@@ -37,12 +38,6 @@ static uint64_t replies;
 static void fail(const char *what) {
     fprintf(stderr, "%s: %s\n", what, errno ? strerror(errno) : "unexpected");
     exit(1);
-}
-
-static uint64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static void connect_one(Connection *connection, int port, int poller) {
@@ -63,7 +58,7 @@ static void send_next(Connection *connection) {
     for (size_t at = 0; at < kMessageBytes; at += sizeof serial)
         memcpy(connection->sent + at, &serial, sizeof serial);
     connection->received_bytes = 0;
-    connection->sent_ns = now_ns();
+    connection->sent_ns = now_ns(CLOCK_MONOTONIC);
     if (send(connection->fd, connection->sent, kMessageBytes, MSG_NOSIGNAL) != kMessageBytes)
         fail("send");
 }
@@ -76,18 +71,18 @@ static void take_reply(Connection *connection) {
     connection->received_bytes += (uint32_t)size;
     if (connection->received_bytes < kMessageBytes) return;
     if (memcmp(connection->sent, connection->received, kMessageBytes)) fail("reply");
-    uint64_t us = (now_ns() - connection->sent_ns) / 1000;
+    int64_t us = (now_ns(CLOCK_MONOTONIC) - connection->sent_ns) / 1000;
     latency_us[us < kLatencyBuckets ? us : kLatencyBuckets - 1]++;
     replies++;
     send_next(connection);
 }
 
 // Goes on until `until_ns`, or until there were `limit` replies.
-static void run(int poller, uint64_t until_ns, uint64_t limit) {
+static void run(int poller, int64_t until_ns, uint64_t limit) {
     memset(latency_us, 0, sizeof latency_us);
     replies = 0;
     struct epoll_event events[kEvents];
-    while (now_ns() < until_ns && replies < limit) {
+    while (now_ns(CLOCK_MONOTONIC) < until_ns && replies < limit) {
         int count = epoll_wait(poller, events, kEvents, 100);
         if (count < 0 && errno != EINTR) fail("epoll_wait");
         for (int at = 0; at < count; at++) take_reply(events[at].data.ptr);
@@ -116,9 +111,9 @@ static void wait_for_line(void) {
 
 static void measure(int poller, double seconds, uint64_t requests, pid_t server) {
     CpuTime cpu_before = cpu_time(server);
-    uint64_t began_ns = now_ns();
-    run(poller, began_ns + (uint64_t)(seconds * 1e9), requests ? requests : UINT64_MAX);
-    double taken_s = 1e-9 * (double)(now_ns() - began_ns);
+    int64_t began_ns = now_ns(CLOCK_MONOTONIC);
+    run(poller, began_ns + (int64_t)(seconds * 1e9), requests ? requests : UINT64_MAX);
+    double taken_s = 1e-9 * (double)(now_ns(CLOCK_MONOTONIC) - began_ns);
     CpuTime cpu_after = cpu_time(server);
     if (!replies) fail("no reply");
     double count = (double)replies;
@@ -143,7 +138,7 @@ int main(int count, char **words) {
     if (poller < 0 || !connections) fail("start");
     for (int at = 0; at < wanted; at++) connect_one(&connections[at], port, poller);
     for (int at = 0; at < wanted; at++) send_next(&connections[at]);
-    run(poller, now_ns() + (uint64_t)(warm_up_s * 1e9), UINT64_MAX);
+    run(poller, now_ns(CLOCK_MONOTONIC) + (int64_t)(warm_up_s * 1e9), UINT64_MAX);
     if (requests) wait_for_line();
     measure(poller, measure_s, requests, atoi(words[6]));
     return 0;

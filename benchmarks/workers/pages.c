@@ -5,22 +5,20 @@
 // cache lines of each. Before, the processor is told to fetch them: from 2 * TOGETHER
 // pages ahead on one line of so many pages at a time, then from the second next page the
 // others. TOGETHER 0: nothing is fetched. One page is not changed before the last one has
-// been read, as one coroutine does not run before the last one has switched. Prints the nanoseconds for each page, the least of
-// five rounds.
+// been read, as one coroutine does not run before the last one has switched. Prints the
+// nanoseconds for each page, the least of five rounds. No part of the suite: cc -O2 pages.c
+//
+// The scheduler without and with its fetching ahead: pages 100000 1536 16 0 and ... 16 8
 
+#define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
+
+#include "../harness/clock.h"
 
 enum { kLineBytes = 64, kMostLines = 32, kRounds = 5, kWork = 40 };
-
-static int64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
 
 static void shuffle(char **pages, long count) {
   srandom(1);
@@ -35,7 +33,7 @@ static void shuffle(char **pages, long count) {
 static double round_ns(char **pages, long count, int lines, int together) {
   static volatile uint64_t nothing;  // 0, which the compiler does not know
   uint64_t zero = nothing, last = 0;
-  int64_t began = now_ns();
+  int64_t began = now_ns(CLOCK_MONOTONIC);
   for (long i = 0; i < count; i++) {
     if (together && i % together == 0) {
       for (int k = 0; k < together && i + 2 * together + k < count; k++) {
@@ -50,12 +48,14 @@ static double round_ns(char **pages, long count, int lines, int together) {
     for (int k = 0; k < lines; k++) last += (unsigned char)page[k * kLineBytes];
     for (int k = 0; k < kWork; k++) last = last * 3 + 1;
   }
-  return (double)(now_ns() - began) / (double)count;
+  return (double)(now_ns(CLOCK_MONOTONIC) - began) / (double)count;
 }
 
 int main(int count_of_arguments, char **arguments) {
   long number[4] = {0};
-  for (int i = 1; i < count_of_arguments && i <= 4; i++) number[i - 1] = strtol(arguments[i], NULL, 10);
+  for (int i = 1; i < count_of_arguments && i <= 4; i++) {
+    number[i - 1] = strtol(arguments[i], NULL, 10);
+  }
   long count = number[0], lines = number[2], together = number[3];
   size_t apart = (size_t)number[1] * 1024;
   if (count <= 0 || apart < 4096 || lines <= 0 || lines > kMostLines || together < 0) {

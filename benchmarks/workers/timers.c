@@ -11,13 +11,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-static const double kLongestNs = 2e9;
+#include "../harness/clock.h"
 
-static int64_t now_ns(clockid_t clock) {
-  struct timespec now;
-  clock_gettime(clock, &now);
-  return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
+static const double kLongestNs = 2e9;
 
 static int compare(const void *left, const void *right) {
   int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
