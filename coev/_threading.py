@@ -15,7 +15,7 @@ from types import FunctionType, SimpleNamespace
 
 from . import _coev
 from ._rewriting import rewrite as _rewrite
-from ._thread_class import HandleThread, LockThread
+from ._thread_class import ContextThread, HandleThread, LockThread
 
 if hasattr(threading, "_maintain_shutdown_locks"):
     from threading import _shutdown_locks
@@ -142,6 +142,13 @@ def _rewrite_thread(thread, replacement):
             function.__code__ = _aligned(function.__code__, original)
 
 
+def _thread_class(attributes):
+    """The class after a Thread whose ``__init__`` gives it these."""
+    if "_os_thread_handle" in attributes:
+        return ContextThread
+    return HandleThread if "_handle" in attributes else LockThread
+
+
 def _aligned(code, original):
     """*code*, with the call of ``run()`` in the line where *original* has it.
 
@@ -182,6 +189,4 @@ def patch():
         threading._maintain_shutdown_locks.limit = 64
         _rewrite(threading._maintain_shutdown_locks, _maintain_shutdown_locks)
         _rewrite(threading.Thread._stop, LockThread._stop)
-    _rewrite_thread(
-        threading.Thread, HandleThread if hasattr(threading, "_ThreadHandle") else LockThread
-    )
+    _rewrite_thread(threading.Thread, _thread_class(threading.Thread.__init__.__code__.co_names))

@@ -541,6 +541,42 @@ def test_the_interpreter_ends_while_tls_waits():
     )
 
 
+@pytest.mark.realtime
+def test_a_connection_that_fails_leaves_its_error_to_no_other_one():
+    # It stays in OpenSSL's queue of errors, of which each OS thread has one.
+    check_script(
+        """
+        import coev.monkey, socket, threading
+        from support_ssl import *
+
+        def fail():
+            gone, peer = tls_pair()
+            peer.close()
+            try:
+                while True:
+                    gone.sendall(bytes(100))
+            except OSError:
+                failed.append(gone)
+
+        client, server = tls_pair()
+        client.settimeout(0.05)
+        failed = []
+        for each in range(1, 4):
+            thread = threading.Thread(target=fail)
+            thread.start()
+            thread.join()
+            assert len(failed) == each
+            try:
+                client.recv(1)
+            except TimeoutError:
+                print("nothing yet")
+        server.sendall(b"all is well")
+        print(client.recv(100))
+        """,
+        expect="nothing yet\n" * 3 + "b'all is well'",
+    )
+
+
 # --- many -----------------------------------------------------------------------------------------
 
 STRESS = """

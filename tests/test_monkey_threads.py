@@ -39,12 +39,25 @@ def test_a_thread_keeps_its_name_to_itself():
     )
 
 
-STARTED_BY_US = pytest.mark.skipif(
-    sys.version_info >= (3, 14), reason="Thread.start() waits for the thread to begin"
-)
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="from Python 3.14")
+@pytest.mark.parametrize(("inherits", "sees"), [("1", "starter's"), ("0", "unset")])
+def test_a_thread_inherits_the_context_of_its_starter_where_python_is_told_so(inherits, sees):
+    check_script(
+        """
+        import coev.monkey
+        import contextvars, threading
+
+        variable = contextvars.ContextVar("variable", default="unset")
+        variable.set("starter's")
+        thread = threading.Thread(target=lambda: print(variable.get()))
+        thread.start()
+        thread.join()
+        """,
+        flags=("-X", f"thread_inherit_context={inherits}"),
+        expect=sees,
+    )
 
 
-@STARTED_BY_US
 def test_a_new_thread_runs_until_it_waits_and_then_its_starter_goes_on():
     check_script(
         """
@@ -119,13 +132,11 @@ def check_interrupted_start(daemon, then, says, *, expect):
     )
 
 
-@STARTED_BY_US
 @pytest.mark.parametrize("daemon", [False, True])
 def test_a_thread_whose_start_is_interrupted_runs(daemon):
     check_interrupted_start(daemon, "", "ran", expect="interrupted []\n[1]")
 
 
-@STARTED_BY_US
 @pytest.mark.parametrize("daemon", [False, True])
 def test_a_thread_that_is_killed_before_it_runs_is_gone(daemon):
     check_interrupted_start(

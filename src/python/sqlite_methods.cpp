@@ -59,10 +59,7 @@ int cooperative_sleep(Vfs* vfs, int microseconds) {
 // uses. They share one function.
 void adopt_sleep(PyObject* module) noexcept {
   if (g_original_sleep != nullptr) return;
-  const Ref path = Ref::steal(PyModule_GetFilenameObject(module));
-  const char* text = path ? PyUnicode_AsUTF8(path.get()) : nullptr;
-  PyErr_Clear();  // linked into the interpreter: no file
-  void* library = dlopen(text, RTLD_LAZY | RTLD_NOLOAD);
+  void* library = library_of(module);
   if (library == nullptr) return;
   using Find = Vfs* (*)(const char*);
   const auto find = reinterpret_cast<Find>(dlsym(library, "sqlite3_vfs_find"));

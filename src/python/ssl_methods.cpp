@@ -13,6 +13,7 @@
 #include "python/hidden_nonblocking.h"
 #include "python/lock_types.h"
 #include "python/module_hook.h"
+#include "python/openssl_errors.h"
 #include "python/ref.h"
 #include "python/retarget.h"
 #include "python/socket_layout.h"
@@ -77,6 +78,7 @@ PyObject* call_original(const Original& original, PyObject* ssl, PyObject* const
   if (is_closed()) return original(ssl, arguments, count);
   const Inside inside(SslConnection::of(ssl), Deadline::never());
   if (inside.status() != Status::kOk) return raise(inside.status());
+  const OpensslErrors errors;
   return original(ssl, arguments, count);
 }
 
@@ -144,6 +146,7 @@ class Operation {
     }
     const SocketStandIn stand_in(ssl_, socket_, timeout_ns);
     if (!stand_in) return nullptr;
+    const OpensslErrors errors;
     PyObject* result = original_(ssl_, arguments_, count_);
     if (result == nullptr) *event = take_want();
     if (result != stand_in.object()) return result;
@@ -427,6 +430,7 @@ bool install_into(PyObject* module) noexcept {
   if (!type) return false;
   SslConnection::drop_with_objects_of(reinterpret_cast<PyTypeObject*>(type.get()));
   Originals& o = g_original;
+  OpensslErrors::find(module);
   if (o.read) return true;  // another copy of the module has the same table of methods
   return retarget<replaced_do_handshake>(type.get(), "do_handshake", &o.do_handshake) &&
          retarget<replaced_write>(type.get(), "write", &o.write) &&

@@ -253,9 +253,11 @@ PyObject* thread_event(PyObject*, PyObject* cls) {
 }
 
 // What a weak reference in threading._dangling calls when its Thread is gone, as
-// WeakSet._remove() does; `parts`: data, _pending_removals and _iterating of that set.
+// WeakSet._remove() does; `parts` of that set: data and, up to 3.13, _pending_removals and
+// _iterating.
 PyObject* forget_dangling(PyObject* parts, PyObject* reference) {
-  const bool is_iterated = PySet_GET_SIZE(PyTuple_GET_ITEM(parts, 2)) != 0;
+  const bool is_iterated =
+      PyTuple_GET_SIZE(parts) > 1 && PySet_GET_SIZE(PyTuple_GET_ITEM(parts, 2)) != 0;
   const int done = is_iterated ? PyList_Append(PyTuple_GET_ITEM(parts, 1), reference)
                                : PySet_Discard(PyTuple_GET_ITEM(parts, 0), reference);
   return done < 0 ? nullptr : Py_NewRef(Py_None);
@@ -263,14 +265,13 @@ PyObject* forget_dangling(PyObject* parts, PyObject* reference) {
 
 PyMethodDef forget_dangling_definition = {"_remove", forget_dangling, METH_O, nullptr};
 
-// The callback for a set of these three parts; nearly always the last one serves again.
-// Borrowed.
-PyObject* dangling_callback(PyObject* const* parts) noexcept {
+// The callback for a set of these parts; nearly always the last one serves again. Borrowed.
+PyObject* dangling_callback(PyObject* const* parts, Py_ssize_t count) noexcept {
   static PyObject* made_for = nullptr;  // owned, so that no other set can be at its address
   static PyObject* made = nullptr;
   if (made != nullptr && made_for == parts[0]) [[likely]]
     return made;
-  const Ref all = Ref::steal(PyTuple_Pack(3, parts[0], parts[1], parts[2]));
+  const Ref all = pack(parts, count);
   PyObject* callback = all ? PyCFunction_New(&forget_dangling_definition, all.get()) : nullptr;
   if (callback == nullptr) return nullptr;
   Py_XSETREF(made_for, Py_NewRef(parts[0]));
@@ -278,15 +279,19 @@ PyObject* dangling_callback(PyObject* const* parts) noexcept {
   return made;
 }
 
-// _dangling.add(thread): thread, _dangling.data, ._pending_removals, ._iterating. False:
-// nothing is done.
-PyObject* thread_dangles(PyObject* const* arguments) {
-  PyObject* const* parts = arguments + 1;
-  if (!PySet_CheckExact(parts[0]) || !PyList_CheckExact(parts[1]) || !PySet_CheckExact(parts[2]) ||
-      PyList_GET_SIZE(parts[1]) != 0) {
-    Py_RETURN_FALSE;
+// _dangling.add(thread): thread, _dangling.data and, up to 3.13, ._pending_removals and
+// ._iterating. False: nothing is done.
+PyObject* thread_dangles(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  if (count != 2 && count != 4) {
+    PyErr_BadArgument();
+    return nullptr;
   }
-  PyObject* callback = dangling_callback(parts);
+  PyObject* const* parts = arguments + 1;
+  const bool is_settled =
+      count == 2 ||
+      (PyList_CheckExact(parts[1]) && PySet_CheckExact(parts[2]) && PyList_GET_SIZE(parts[1]) == 0);
+  if (!is_settled || !PySet_CheckExact(parts[0])) Py_RETURN_FALSE;
+  PyObject* callback = dangling_callback(parts, count - 1);
   if (callback == nullptr) return nullptr;
   const Ref reference = Ref::steal(PyWeakref_NewRef(arguments[0], callback));
   if (!reference || PySet_Add(parts[0], reference.get()) < 0) return nullptr;
@@ -521,7 +526,7 @@ PyMethodDef thread_functions[] = {
     {"_thread_name", as_method(with_arguments<2, thread_name>), METH_FASTCALL, nullptr},
     {"_thread_daemon", as_method(with_arguments<2, thread_daemon>), METH_FASTCALL, nullptr},
     {"_thread_event", thread_event, METH_O, nullptr},
-    {"_thread_dangles", as_method(with_arguments<4, thread_dangles>), METH_FASTCALL, nullptr},
+    {"_thread_dangles", as_method(thread_dangles), METH_FASTCALL, nullptr},
     {"_thread_hook", as_method(with_arguments<2, thread_hook>), METH_FASTCALL, nullptr},
     {"_thread_start", as_method(thread_start), METH_FASTCALL, nullptr},
     {"_thread_leave", as_method(with_arguments<4, thread_leave>), METH_FASTCALL, nullptr},

@@ -726,7 +726,54 @@ def contextvars_start_afresh_in_a_thread(say):
         thread.start()
     for thread in threads:
         thread.join()
-    say(sorted(found) if sys.version_info < (3, 14) else len(found), variable.get())
+    say(sorted(found), variable.get())
+
+
+def a_thread_runs_in_a_context_of_its_own_or_in_a_given_one(say):
+    import contextvars
+
+    takes_context = sys.version_info >= (3, 14)
+
+    def in_context(context):
+        if takes_context:
+            return threading.Thread(target=work, context=context)
+        return threading.Thread(target=context.run, args=(work,))
+
+    def work():
+        say(variable.get())
+        variable.set("a thread's")
+
+    variable = contextvars.ContextVar("variable", default="unset")
+    variable.set("the starter's")
+    given = contextvars.copy_context()
+    for _ in range(2):
+        thread = in_context(given)
+        thread.start()
+        thread.join()
+    say(given[variable], variable.get())
+
+    thread = threading.Thread(target=work)
+    before = getattr(thread, "_context", None)
+    thread.start()
+    thread.join()
+    say(before, isinstance(getattr(thread, "_context", None), contextvars.Context))
+    say(variable.get())
+    context = getattr(thread, "_context", None)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        say(error, getattr(thread, "_context", None) is context)
+
+    def begin():
+        thread.start()
+        thread.join()
+
+    thread = in_context(given)
+    threading.excepthook = lambda failed: say(type(failed.exc_value), failed.thread is thread)
+    try:
+        given.run(begin)  # it cannot be entered twice
+    finally:
+        threading.excepthook = threading.__excepthook__
 
 
 def exception_being_handled_is_each_threads_own(say):
