@@ -142,7 +142,7 @@ def _rewrite_thread(thread, replacement):
             function.__code__ = _aligned(function.__code__, original)
 
 
-def _thread_class(attributes):
+def _replacement_for(attributes):
     """The class after a Thread whose ``__init__`` gives it these."""
     if "_os_thread_handle" in attributes:
         return ContextThread
@@ -189,4 +189,4 @@ def patch():
         threading._maintain_shutdown_locks.limit = 64
         _rewrite(threading._maintain_shutdown_locks, _maintain_shutdown_locks)
         _rewrite(threading.Thread._stop, LockThread._stop)
-    _rewrite_thread(threading.Thread, _thread_class(threading.Thread.__init__.__code__.co_names))
+    _rewrite_thread(threading.Thread, _replacement_for(threading.Thread.__init__.__code__.co_names))

@@ -16,6 +16,7 @@
 #include "python/occupancy.h"
 #include "python/ref.h"
 #include "python/retarget.h"
+#include "python/shared_library.h"
 #include "python/thread_state.h"
 
 namespace coev::python::line_input {
@@ -118,37 +119,28 @@ Readline g_readline;
 bool g_line_done = false;
 char* g_line = nullptr;  // of malloc(); nullptr at the end of the file
 
-template <typename Symbol>
-bool find(void* library, const char* name, Symbol* symbol) noexcept {
-  *symbol = reinterpret_cast<Symbol>(dlsym(library, name));
-  return *symbol != nullptr;
-}
-
 // Whether `function` is the module's, with all of GNU readline behind it. libedit
 // has most of these names too, but its callbacks do not work for this.
 bool find_readline(LineFunction function) noexcept {
   Dl_info info;
   if (dladdr(reinterpret_cast<void*>(function), &info) == 0) return false;
-  void* library = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
-  if (library == nullptr) return false;
+  const SharedLibrary library(info.dli_fname);
   Readline& r = g_readline;
   const char** version = nullptr;
-  const bool found = find(library, "rl_library_version", &version) &&
-                     std::strstr(*version, "EditLine") == nullptr &&
-                     find(library, "rl_instream", &r.in) && find(library, "rl_outstream", &r.out) &&
-                     find(library, "rl_catch_signals", &r.catch_signals) &&
-                     find(library, "rl_prep_terminal", &r.prepare_terminal) &&
-                     find(library, "rl_callback_handler_install", &r.install_handler) &&
-                     find(library, "rl_callback_handler_remove", &r.remove_handler) &&
-                     find(library, "rl_callback_read_char", &r.read_char) &&
-                     find(library, "rl_free_line_state", &r.free_line_state) &&
-                     find(library, "rl_cleanup_after_signal", &r.clean_up_after_signal) &&
-                     find(library, "rl_resize_terminal", &r.resize_terminal) &&
-                     find(library, "add_history", &r.add_history) &&
-                     find(library, "history_get", &r.history_get) &&
-                     find(library, "history_get_history_state", &r.history_state);
-  dlclose(library);  // the module keeps it
-  return found;
+  return library.find("rl_library_version", &version) &&
+         std::strstr(*version, "EditLine") == nullptr && library.find("rl_instream", &r.in) &&
+         library.find("rl_outstream", &r.out) &&
+         library.find("rl_catch_signals", &r.catch_signals) &&
+         library.find("rl_prep_terminal", &r.prepare_terminal) &&
+         library.find("rl_callback_handler_install", &r.install_handler) &&
+         library.find("rl_callback_handler_remove", &r.remove_handler) &&
+         library.find("rl_callback_read_char", &r.read_char) &&
+         library.find("rl_free_line_state", &r.free_line_state) &&
+         library.find("rl_cleanup_after_signal", &r.clean_up_after_signal) &&
+         library.find("rl_resize_terminal", &r.resize_terminal) &&
+         library.find("add_history", &r.add_history) &&
+         library.find("history_get", &r.history_get) &&
+         library.find("history_get_history_state", &r.history_state);
 }
 
 // readline works in the user's locale, everybody else in the program's.

@@ -1,7 +1,5 @@
 #include "python/module_hook.h"
 
-#include <dlfcn.h>
-
 #include <string_view>
 #include <vector>
 
@@ -63,13 +61,6 @@ bool when_loaded(const char* name, ModuleHook hook) noexcept {
   if (loaded == nullptr || !PyModule_Check(loaded)) return true;
   const Ref module = Ref::borrow(loaded);
   return hook(module.get());
-}
-
-void* library_of(PyObject* module) noexcept {
-  const Ref path = Ref::steal(PyModule_GetFilenameObject(module));
-  const char* text = path ? PyUnicode_AsUTF8(path.get()) : nullptr;
-  PyErr_Clear();  // linked into the interpreter: no file
-  return dlopen(text, RTLD_LAZY | RTLD_NOLOAD);
 }
 
 }  // namespace coev::python

@@ -17,8 +17,4 @@ using ModuleHook = bool (*)(PyObject* module);
 // `name` is kept. False with an exception set.
 [[nodiscard]] bool when_loaded(const char* name, ModuleHook hook) noexcept;
 
-// What the module is in, for dlsym(3), which also finds what that is linked with: a library
-// of its own or the interpreter. nullptr, without an exception, if that is not known.
-[[nodiscard]] void* library_of(PyObject* module) noexcept;
-
 }  // namespace coev::python

@@ -1,7 +1,6 @@
 #include "python/sqlite_methods.h"
 
 #include <Python.h>
-#include <dlfcn.h>
 
 #include <array>
 #include <cstddef>
@@ -15,6 +14,7 @@
 #include "python/occupancy.h"
 #include "python/ref.h"
 #include "python/retarget.h"
+#include "python/shared_library.h"
 
 namespace coev::python::sqlite_methods {
 namespace {
@@ -59,11 +59,8 @@ int cooperative_sleep(Vfs* vfs, int microseconds) {
 // uses. They share one function.
 void adopt_sleep(PyObject* module) noexcept {
   if (g_original_sleep != nullptr) return;
-  void* library = library_of(module);
-  if (library == nullptr) return;
-  using Find = Vfs* (*)(const char*);
-  const auto find = reinterpret_cast<Find>(dlsym(library, "sqlite3_vfs_find"));
-  Vfs* vfs = find == nullptr ? nullptr : find(nullptr);
+  Vfs* (*find)(const char*) = nullptr;
+  Vfs* vfs = SharedLibrary(module).find("sqlite3_vfs_find", &find) ? find(nullptr) : nullptr;
   if (vfs == nullptr) return;
   g_original_sleep = vfs->sleep;
   for (; vfs != nullptr; vfs = vfs->next) {

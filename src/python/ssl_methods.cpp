@@ -430,8 +430,8 @@ bool install_into(PyObject* module) noexcept {
   if (!type) return false;
   SslConnection::drop_with_objects_of(reinterpret_cast<PyTypeObject*>(type.get()));
   Originals& o = g_original;
-  OpensslErrors::find(module);
   if (o.read) return true;  // another copy of the module has the same table of methods
+  OpensslErrors::find(module);
   return retarget<replaced_do_handshake>(type.get(), "do_handshake", &o.do_handshake) &&
          retarget<replaced_write>(type.get(), "write", &o.write) &&
          retarget<replaced_sendfile>(type.get(), "sendfile", &o.sendfile) &&

@@ -743,35 +743,35 @@ def a_thread_runs_in_a_context_of_its_own_or_in_a_given_one(say):
         say(variable.get())
         variable.set("a thread's")
 
+    def context_of(thread):
+        return getattr(thread, "_context", None)
+
+    def finish(thread):
+        thread.start()
+        thread.join()
+
     variable = contextvars.ContextVar("variable", default="unset")
     variable.set("the starter's")
     given = contextvars.copy_context()
     for _ in range(2):
-        thread = in_context(given)
-        thread.start()
-        thread.join()
+        finish(in_context(given))
     say(given[variable], variable.get())
 
     thread = threading.Thread(target=work)
-    before = getattr(thread, "_context", None)
-    thread.start()
-    thread.join()
-    say(before, isinstance(getattr(thread, "_context", None), contextvars.Context))
+    before = context_of(thread)
+    finish(thread)
+    context = context_of(thread)
+    say(before, isinstance(context, contextvars.Context))
     say(variable.get())
-    context = getattr(thread, "_context", None)
     try:
         thread.start()
     except RuntimeError as error:
-        say(error, getattr(thread, "_context", None) is context)
-
-    def begin():
-        thread.start()
-        thread.join()
+        say(error, context_of(thread) is context)
 
     thread = in_context(given)
     threading.excepthook = lambda failed: say(type(failed.exc_value), failed.thread is thread)
     try:
-        given.run(begin)  # it cannot be entered twice
+        given.run(finish, thread)  # it cannot be entered twice
     finally:
         threading.excepthook = threading.__excepthook__
 
