@@ -64,20 +64,24 @@ struct WakeMessage : Message {
 struct Coroutine : ListLink {
   using Entry = void (*)(void* argument);
 
+  static constexpr std::size_t kLineBytes = 64;  // of the caches
+
   // Not a multiple of a page: the rest is what the stack has of the shared one.
   static constexpr std::size_t kAnnexBytes = 4 * 4096 + 1152;
 
   // First what every switch and every wake touches, so that it lies in two cache
   // lines: among many coroutines each one is a miss.
   Context context;
-  WaitQueue* queue = nullptr;    // where it is parked; not owned
-  void* thread_state = nullptr;  // the binding's; made once a slot
-  void* owner = nullptr;         // the binding's object for the running function
-  unsigned wait_events = 0;      // while parked on an fd: the events waited for
+  WaitQueue* queue = nullptr;     // where it is parked; not owned
+  void* thread_state = nullptr;   // the binding's; made once a slot
+  void* owner = nullptr;          // the binding's object for the running function
+  std::uint16_t wait_events = 0;  // while parked on an fd: the events waited for
   CoroutineState state = CoroutineState::kFinished;
   Status wake_status = Status::kOk;
   bool interrupt_pending = false;  // consumed by the interrupted operation's caller
   bool permit = false;             // an unpark that came before its park
+  std::uint8_t stack_lines = 0;    // what it will touch when it goes on: hints for LookAhead,
+  std::uint8_t annex_line = 0;     // in cache lines from its stack pointer and of its annex
   void* annex = nullptr;           // kAnnexBytes; nullptr on the OS thread's own stack
   Scheduler* scheduler = nullptr;  // not owned
   ExceptionGlobals exception_globals{};
@@ -96,6 +100,14 @@ struct Coroutine : ListLink {
   sanitizer::Fiber fiber;
   Coroutine* chain_next = nullptr;  // the slot pool's list; or, claimed, the waker's
   Coroutine* all_next = nullptr;    // the scheduler's list of every slot it made
+
+  // The binding's frame that goes on when the coroutine does, in the annex or not.
+  void note_frame(const void* frame) noexcept {
+    const std::uintptr_t line =
+        (reinterpret_cast<std::uintptr_t>(frame) - reinterpret_cast<std::uintptr_t>(annex)) /
+        kLineBytes;
+    annex_line = line <= UINT8_MAX ? static_cast<std::uint8_t>(line) : 0;
+  }
 };
 
 }  // namespace coev

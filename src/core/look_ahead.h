@@ -6,10 +6,12 @@
 // several, it looks for all at once. So every kDistance switches the pages of the next
 // kDistance are fetched together, and then, from pages that are known by now, the lines of
 // the second next. Only hints: a coroutine that has gone elsewhere is fetched in vain.
+// Few coroutines stay in the caches by themselves, and to fetch is then work for nothing.
 #pragma once
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 
 #include "core/coroutine.h"
 #include "core/intrusive_list.h"
@@ -19,6 +21,16 @@ namespace coev {
 class LookAhead {
  public:
   static constexpr std::size_t kDistance = 8;
+  // Of about 28 lines each, so many fill half a mebibyte, a second-level cache.
+  static constexpr std::size_t kCrowd = 256;
+
+  // How much of its stack a coroutine touches when it goes on, in lines: back to the
+  // interpreter's loop, from a yield or through what had to wait. And, below, to its next
+  // switch; and of its frame.
+  static constexpr std::uint8_t kLinesOfYield = 7;
+  static constexpr std::uint8_t kLinesOfPark = 15;
+  static constexpr int kLinesBelow = 3;
+  static constexpr int kLinesOfFrame = 3;
 
   // Whoever was made ready kDistance before it knows it from now on: links from one to the
   // next would have to be followed, page after page.
@@ -28,10 +40,13 @@ class LookAhead {
     earlier = &coroutine;
   }
 
+  // Among so many coroutines, parked or not.
+  void begin_turn(std::size_t coroutines) noexcept { is_crowded_ = coroutines >= kCrowd; }
+
   // After one has left the front of `ready`, which has `count` others. `step` goes down by
   // one each time.
-  static void fetch(IntrusiveList<Coroutine>& ready, std::size_t count, std::size_t step) noexcept {
-    if (count < 2) return;
+  void fetch(IntrusiveList<Coroutine>& ready, std::size_t count, std::size_t step) const noexcept {
+    if (!is_crowded_ || count < 2) return;
     if (count >= 2 * kDistance && step % kDistance == 0) fetch_pages(ready);
     fetch_lines(*ready.next(ready.front()));
   }
@@ -46,6 +61,7 @@ class LookAhead {
 
   std::array<Coroutine*, kDistance> latest_{};  // made ready; not owned
   std::size_t count_ = 0;
+  bool is_crowded_ = false;
 };
 
 }  // namespace coev

@@ -167,7 +167,7 @@ Status Readiness::wait(int fd, unsigned events, Deadline deadline, const void* o
   }
   if (const Status watched = watch(*entry, events, kept); watched != Status::kOk) return watched;
   Coroutine& self = scheduler_.current();
-  self.wait_events = events;
+  self.wait_events = static_cast<std::uint16_t>(events);
   const Status status = scheduler_.park(entry->waiters, deadline);
   __builtin_prefetch(owner);  // among thousands a miss, which the next system call hides
   // on_event() left in wait_events what it saw.

@@ -209,6 +209,7 @@ Status Scheduler::park_queued(WaitQueue& queue, Deadline deadline, Coroutine* ne
     return Status::kInterrupted;
   }
   self.state = CoroutineState::kParked;
+  self.stack_lines = LookAhead::kLinesOfPark;
   queue.unlock();
   ++stats_.parks;
   if (!deadline.is_never() && !timers_.arm(self.deadline, deadline)) fatal("no memory for a timer");
@@ -226,6 +227,7 @@ Status Scheduler::park_queued(WaitQueue& queue, Deadline deadline, Coroutine* ne
 Status Scheduler::yield() noexcept {
   Coroutine& self = *current_;
   if (self.interrupt_pending) return Status::kInterrupted;
+  self.stack_lines = LookAhead::kLinesOfYield;
   make_ready(self, Status::kOk);
   Coroutine& next = next_ready();
   if (&next != &self) {
@@ -308,7 +310,7 @@ Coroutine& Scheduler::next_ready() noexcept {
   --turn_left_;
   --ready_count_;
   Coroutine& next = run_queue_.pop_front();
-  LookAhead::fetch(run_queue_, ready_count_, turn_left_);
+  look_ahead_.fetch(run_queue_, ready_count_, turn_left_);
   return next;
 }
 
@@ -329,6 +331,7 @@ void Scheduler::start_turn() noexcept {
     g_hooks.signalled(*this);
   }
   turn_left_ = ready_count_;
+  look_ahead_.begin_turn(stacks_.size() - pool_.size());
 }
 
 // A clock that went back, or stands still, is the virtual one.

@@ -58,6 +58,15 @@ PyThreadState* state_of(const Coroutine& coroutine) noexcept {
   return static_cast<PyThreadState*>(coroutine.thread_state);
 }
 
+// The Python frame that runs, or nullptr.
+const void* current_frame(const PyThreadState* state) noexcept {
+#if PY_VERSION_HEX >= 0x030D0000
+  return state->current_frame;
+#else
+  return state->cframe->current_frame;
+#endif
+}
+
 bool is_native(const Coroutine& coroutine) noexcept { return coroutine.annex == nullptr; }
 bool is_main(const Coroutine& coroutine) noexcept {
   return &coroutine == &coroutine.scheduler->main();
@@ -508,6 +517,7 @@ bool slot_created(Coroutine& slot) noexcept {
 void switching(Coroutine& from, Coroutine& to) noexcept {
   // An OS thread may come with another thread state each time (PyGILState).
   if (is_native(from)) from.thread_state = current_state::get();
+  from.note_frame(current_frame(state_of(from)));
   PyThreadState* state = state_of(to);
   if (t_on_main) {
     g_running_on_main.store(state, std::memory_order_relaxed);

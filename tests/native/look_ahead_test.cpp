@@ -13,6 +13,8 @@ constexpr std::size_t kDistance = LookAhead::kDistance;
 
 class LookAheadTest : public testing::Test {
  protected:
+  LookAheadTest() { look_ahead_.begin_turn(LookAhead::kCrowd); }
+
   void make_ready(Coroutine& coroutine) {
     ready_.push_back(coroutine);
     look_ahead_.made_ready(coroutine);
@@ -49,7 +51,7 @@ TEST_F(LookAheadTest, FetchingLeavesTheOrderAlone) {
   for (Coroutine& each : coroutines_) {
     EXPECT_EQ(&ready_.pop_front(), &each);
     --left;
-    LookAhead::fetch(ready_, left, left);
+    look_ahead_.fetch(ready_, left, left);
   }
   EXPECT_TRUE(ready_.empty());
 }
@@ -63,9 +65,27 @@ TEST_F(LookAheadTest, FetchesInVainWhereTheOrderHasChanged) {
   while (left > 0) {
     ready_.pop_front();
     --left;
-    LookAhead::fetch(ready_, left, left);
+    look_ahead_.fetch(ready_, left, left);
   }
   EXPECT_TRUE(ready_.empty());
+}
+
+TEST(CoroutineTest, NotesTheLineOfAFrameInItsAnnex) {
+  std::array<char, Coroutine::kAnnexBytes> annex{};
+  Coroutine coroutine;
+  coroutine.annex = annex.data();
+  coroutine.note_frame(&annex[7 * Coroutine::kLineBytes + 1]);
+  EXPECT_EQ(coroutine.annex_line, 7);
+}
+
+TEST(CoroutineTest, TakesTheBeginningOfTheAnnexForAFrameThatLiesElsewhere) {
+  std::array<char, Coroutine::kAnnexBytes + 2> memory{};
+  Coroutine coroutine;
+  coroutine.annex = &memory[1];
+  for (const char* elsewhere : {&memory.front(), &memory.back(), static_cast<char*>(nullptr)}) {
+    coroutine.note_frame(elsewhere);
+    EXPECT_EQ(coroutine.annex_line, 0);
+  }
 }
 
 }  // namespace
