@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from harness.process import TrialError
 from harness.settings import Settings
 
 #: What one trial of one variant measured, by metric name.
@@ -27,6 +28,10 @@ class Variant:
     is_limit: bool = False
 
 
+#: A variant, and what it measured or how it failed.
+Trial = tuple[Variant, Metrics | TrialError]
+
+
 @dataclass(frozen=True)
 class Bar:
     """``subject`` may reach at most ``limit``, times ``peer`` where one is given."""
@@ -39,14 +44,15 @@ class Bar:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A named question, answered by running *trial* on every variant in turn."""
+    """A named question, answered by running *repeat* on all variants several times."""
 
     name: str
     summary: str
     #: Metric name to unit, in the order of the report.
     units: Mapping[str, str]
     variants: tuple[Variant, ...]
-    trial: Callable[[Variant, Settings], Metrics]
+    #: One trial of each: see ``harness/repeat.py``.
+    repeat: Callable[[Sequence[Variant], Settings], Iterator[Trial]]
     bars: tuple[Bar, ...] = ()
     #: Programs that the machine must have, such as a C compiler.
     programs: tuple[str, ...] = ()

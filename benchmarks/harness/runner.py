@@ -6,18 +6,14 @@ Every repeat runs every variant once, so that all see the same machine.
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 
 from harness.benchmark import Benchmark, Variant
 from harness.interpreter import module_version
 from harness.outcome import Outcome
 from harness.process import TrialError
+from harness.progress import progress
 from harness.settings import Settings
-
-
-def _progress(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _missing(benchmark: Benchmark, variant: Variant, settings: Settings) -> str:
@@ -26,19 +22,21 @@ def _missing(benchmark: Benchmark, variant: Variant, settings: Settings) -> str:
     return ", ".join(programs + modules)
 
 
-def _run_once(outcome: Outcome, variant: Variant, settings: Settings, repeat: int) -> None:
-    name, label = outcome.benchmark.name, variant.label
+def _repeat_once(outcome: Outcome, settings: Settings, repeat: int) -> None:
+    benchmark = outcome.benchmark
+    present = [each for each in benchmark.variants if each.label not in outcome.absent]
     began = time.monotonic()
-    try:
-        metrics = outcome.benchmark.trial(variant, settings)
-    except TrialError as error:
-        outcome.give_up(label, str(error), broken=True)
-        _progress(f"{name}: {label}: {error}")
-        return
-    for metric, value in metrics.items():
-        outcome.record(label, metric, value)
-    taken = time.monotonic() - began
-    _progress(f"{name}: {repeat + 1}/{settings.repeat} {label} ({taken:.1f} s)")
+    for variant, result in benchmark.repeat(present, settings):
+        if isinstance(result, TrialError):
+            outcome.give_up(variant.label, str(result), broken=True)
+            progress(f"{benchmark.name}: {variant.label}: {result}")
+            continue
+        for metric, value in result.items():
+            outcome.record(variant.label, metric, value)
+        taken = time.monotonic() - began
+        progress(
+            f"{benchmark.name}: {repeat + 1}/{settings.repeat} {variant.label} ({taken:.1f} s)"
+        )
 
 
 def run(benchmark: Benchmark, settings: Settings) -> Outcome:
@@ -48,9 +46,7 @@ def run(benchmark: Benchmark, settings: Settings) -> Outcome:
         missing = _missing(benchmark, variant, settings)
         if missing:
             outcome.give_up(variant.label, f"missing: {missing}", broken=False)
-            _progress(f"{benchmark.name}: {variant.label}: missing: {missing}")
+            progress(f"{benchmark.name}: {variant.label}: missing: {missing}")
     for repeat in range(settings.repeat):
-        for variant in benchmark.variants:
-            if variant.label not in outcome.absent:
-                _run_once(outcome, variant, settings, repeat)
+        _repeat_once(outcome, settings, repeat)
     return outcome

@@ -7,33 +7,38 @@
 #define COEV_BENCH_CPU_CLOCK_H
 
 #include <sys/types.h>
-#include <time.h>
+
+#include "../harness/clock.h"
 
 typedef struct {
-  double total_s;        // exact
-  double ticked_s;       // user and system, by the tick
-  double ticked_user_s;  // user alone, by the tick
+  int64_t total_ns;        // exact
+  int64_t ticked_ns;       // user and system, by the tick
+  int64_t ticked_user_ns;  // user alone, by the tick
 } CpuTime;
 
 enum { kClockTicked = 0, kClockTickedUser = 1, kClockTotal = 2 };
 
 // The ABI of clock ids: the process id, complemented, above three bits of kind.
-static inline double cpu_clock_s(pid_t pid, int kind) {
-  struct timespec now = {0, 0};
-  clock_gettime((clockid_t)(~(unsigned)pid << 3 | (unsigned)kind), &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+static inline int64_t cpu_clock_ns(pid_t pid, int kind) {
+  return now_ns((clockid_t)(~(unsigned)pid << 3 | (unsigned)kind));
 }
 
 static inline CpuTime cpu_time(pid_t pid) {
-  return (CpuTime){cpu_clock_s(pid, kClockTotal), cpu_clock_s(pid, kClockTicked),
-                   cpu_clock_s(pid, kClockTickedUser)};
+  return (CpuTime){cpu_clock_ns(pid, kClockTotal), cpu_clock_ns(pid, kClockTicked),
+                   cpu_clock_ns(pid, kClockTickedUser)};
 }
 
-// The user's share of the time between two readings, in seconds.
-static inline double cpu_user_s(CpuTime from, CpuTime to) {
-  double ticked = to.ticked_s - from.ticked_s;
-  if (ticked <= 0) return 0;
-  return (to.total_s - from.total_s) * (to.ticked_user_s - from.ticked_user_s) / ticked;
+// Adds what has passed since `from` to `sum`.
+static inline void add_cpu_time(CpuTime* sum, CpuTime from, CpuTime to) {
+  sum->total_ns += to.total_ns - from.total_ns;
+  sum->ticked_ns += to.ticked_ns - from.ticked_ns;
+  sum->ticked_user_ns += to.ticked_user_ns - from.ticked_user_ns;
+}
+
+// How much of it was in user mode.
+static inline double cpu_user_ns(CpuTime sum) {
+  if (sum.ticked_ns <= 0) return 0;
+  return (double)sum.total_ns * (double)sum.ticked_user_ns / (double)sum.ticked_ns;
 }
 
 #endif

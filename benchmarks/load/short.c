@@ -1,9 +1,10 @@
 // The load of short connections: connect, one message there and back, close.
 //
-// Usage: short PORT THREADS WARM_UP_S MEASURE_S SERVER_PID
+// Usage: short PORT THREADS WARM_UP_S TURN_S SERVER_PID
 // Every message differs from the last and every reply is compared. Each thread has a
 // loopback address of its own, for a closed connection keeps its port for a minute.
-// Prints one line of JSON: connections a second, and the server's CPU time for each.
+// A turn (see turns.h) goes on for TURN_S seconds. Tells connections a second, and the
+// server's CPU time for each.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -18,12 +19,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cpu_clock.h"
+#include "turns.h"
 
 enum { kMessageBytes = 64, kMostThreads = 64 };
 
+// The server closes its end after the load did: time for the last ones.
+enum { kCloseUs = 20000 };
+
 static int port;
 static atomic_uint_fast64_t served;
+static atomic_int keeps_on;
+static pthread_barrier_t begun, ended;  // by all threads and by main
 
 static void fail(const char *what) {
     fprintf(stderr, "%s: %s\n", what, errno ? strerror(errno) : "unexpected");
@@ -51,37 +57,51 @@ static void connect_once(uint32_t own_address, uint64_t serial) {
 
 static void *keep_connecting(void *number) {
     uint32_t own_address = INADDR_LOOPBACK + 1 + (uint32_t)(uintptr_t)number;
-    for (uint64_t serial = (uint64_t)own_address << 32;; serial++) {
-        connect_once(own_address, serial);
-        atomic_fetch_add_explicit(&served, 1, memory_order_relaxed);
+    for (uint64_t serial = (uint64_t)own_address << 32;;) {
+        pthread_barrier_wait(&begun);
+        while (keeps_on) {
+            connect_once(own_address, serial++);
+            atomic_fetch_add_explicit(&served, 1, memory_order_relaxed);
+        }
+        pthread_barrier_wait(&ended);
     }
     return NULL;
 }
 
+static void run(double seconds) {
+    served = 0;
+    keeps_on = 1;
+    pthread_barrier_wait(&begun);
+    usleep((useconds_t)(seconds * 1e6));
+    keeps_on = 0;
+    pthread_barrier_wait(&ended);
+    usleep(kCloseUs);
+    if (!served) fail("no reply");
+}
+
 int main(int count, char **words) {
     if (count != 6) {
-        fputs("usage: short PORT THREADS WARM_UP_S MEASURE_S SERVER_PID\n", stderr);
+        fputs("usage: short PORT THREADS WARM_UP_S TURN_S SERVER_PID\n", stderr);
         return 2;
     }
     port = atoi(words[1]);
     int threads = atoi(words[2]);
-    double measure_s = atof(words[4]);
-    pid_t server = atoi(words[5]);
-    for (int at = 0; at < threads && at < kMostThreads; at++) {
+    if (threads < 1 || threads > kMostThreads) fail("threads");
+    pthread_barrier_init(&begun, NULL, (unsigned)threads + 1);
+    pthread_barrier_init(&ended, NULL, (unsigned)threads + 1);
+    for (int at = 0; at < threads; at++) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, keep_connecting, (void *)(uintptr_t)at)) fail("thread");
     }
-    usleep((useconds_t)(atof(words[3]) * 1e6));
-    CpuTime cpu_before = cpu_time(server);
-    uint64_t before = served;
-    usleep((useconds_t)(measure_s * 1e6));
-    CpuTime cpu_after = cpu_time(server);
-    double connections = (double)(served - before);
-    if (connections < 1) fail("no reply");
-    double cpu_us = 1e6 * (cpu_after.total_s - cpu_before.total_s) / connections;
-    double user_us = 1e6 * cpu_user_s(cpu_before, cpu_after) / connections;
-    printf("{\"rate\": %.1f, \"cpu\": %.4f, \"user\": %.4f, \"system\": %.4f}\n",
-           connections / measure_s, cpu_us, user_us, cpu_us - user_us);
-    fflush(stdout);
+    run(atof(words[3]));
+    Turns turns = {.server = atoi(words[5])};
+    puts("ready");
+    while (next_turn()) {
+        begin_turn(&turns);
+        run(atof(words[4]));
+        end_turn(&turns, served);
+        turns.taken_ns -= kCloseUs * INT64_C(1000);
+        print_turns(&turns, "");
+    }
     _exit(0);
 }

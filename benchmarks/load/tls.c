@@ -1,9 +1,9 @@
 // The load of a TLS echo server: many connections, each with one message under way.
 //
-// Usage: tls PORT CONNECTIONS WARM_UP_S MEASURE_S SERVER_PID
-// Every message differs from the last and every reply is compared. Prints one line of
-// JSON: replies a second, and the server's CPU time for each. In C, so that the server
-// is what is busy all the time, whichever it is.
+// Usage: tls PORT CONNECTIONS WARM_UP_S TURN_S SERVER_PID
+// Every message differs from the last and every reply is compared. A turn (see turns.h)
+// goes on for TURN_S seconds. Tells replies a second, and the server's CPU time for each.
+// In C, so that the server is what is busy all the time, whichever it is.
 // Compile with: -lssl -lcrypto
 
 #define _GNU_SOURCE
@@ -17,7 +17,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "cpu_clock.h"
+#include "../harness/clock.h"
+#include "turns.h"
 
 enum { kMessageBytes = 1024, kEvents = 64 };
 
@@ -29,16 +30,11 @@ typedef struct {
 } Connection;
 
 static uint64_t replies;
+static uint64_t under_way;
 
 static void fail(const char *what) {
     perror(what);
     exit(1);
-}
-
-static double now_s(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 static void connect_one(Connection *connection, SSL_CTX *context, int port, int poller) {
@@ -61,48 +57,43 @@ static void send_next(Connection *connection) {
     for (size_t at = 0; at < kMessageBytes; at += sizeof serial)
         memcpy(connection->sent + at, &serial, sizeof serial);
     connection->received_bytes = 0;
+    under_way++;
     if (SSL_write(connection->secure, connection->sent, kMessageBytes) != kMessageBytes)
         fail("SSL_write");
 }
 
-// Session tickets may come first; OpenSSL then waits for the data behind them.
-static void take_reply(Connection *connection) {
+// Returns whether the reply is complete. Session tickets may come first; OpenSSL then
+// waits for the data behind them.
+static int take_reply(Connection *connection) {
     int size = SSL_read(connection->secure, connection->received + connection->received_bytes,
                         kMessageBytes - connection->received_bytes);
     if (size <= 0) fail("SSL_read");
     connection->received_bytes += size;
-    if (connection->received_bytes < kMessageBytes) return;
+    if (connection->received_bytes < kMessageBytes) return 0;
     if (memcmp(connection->sent, connection->received, kMessageBytes)) fail("reply");
     replies++;
-    send_next(connection);
+    under_way--;
+    return 1;
 }
 
-static void run(int poller, double seconds) {
+// Keeps a message under way on each connection for so long; then waits for the replies.
+static void run(int poller, Connection *connections, int wanted, double seconds) {
     struct epoll_event events[kEvents];
+    int64_t until_ns = now_ns(CLOCK_MONOTONIC) + (int64_t)(seconds * 1e9);
     replies = 0;
-    for (double until_s = now_s() + seconds; now_s() < until_s;) {
+    for (int at = 0; at < wanted; at++) send_next(&connections[at]);
+    while (under_way) {
+        int go_on = now_ns(CLOCK_MONOTONIC) < until_ns;
         int count = epoll_wait(poller, events, kEvents, 100);
-        for (int at = 0; at < count; at++) take_reply(events[at].data.ptr);
+        for (int at = 0; at < count; at++) {
+            if (take_reply(events[at].data.ptr) && go_on) send_next(events[at].data.ptr);
+        }
     }
-}
-
-static void measure(int poller, double seconds, pid_t server) {
-    CpuTime cpu_before = cpu_time(server);
-    double began_s = now_s();
-    run(poller, seconds);
-    double taken_s = now_s() - began_s;
-    CpuTime cpu_after = cpu_time(server);
-    if (!replies) fail("no reply");
-    double count = (double)replies;
-    double cpu_us = 1e6 * (cpu_after.total_s - cpu_before.total_s) / count;
-    double user_us = 1e6 * cpu_user_s(cpu_before, cpu_after) / count;
-    printf("{\"rate\": %.1f, \"cpu\": %.4f, \"user\": %.4f, \"system\": %.4f}\n",
-           count / taken_s, cpu_us, user_us, cpu_us - user_us);
 }
 
 int main(int count, char **words) {
     if (count != 6) {
-        fputs("usage: tls PORT CONNECTIONS WARM_UP_S MEASURE_S SERVER_PID\n", stderr);
+        fputs("usage: tls PORT CONNECTIONS WARM_UP_S TURN_S SERVER_PID\n", stderr);
         return 2;
     }
     int port = atoi(words[1]), wanted = atoi(words[2]);
@@ -113,8 +104,14 @@ int main(int count, char **words) {
     // A reply is read whole, in one system call: the load costs the server nothing.
     SSL_CTX_set_read_ahead(context, 1);
     for (int at = 0; at < wanted; at++) connect_one(&connections[at], context, port, poller);
-    for (int at = 0; at < wanted; at++) send_next(&connections[at]);
-    run(poller, atof(words[3]));
-    measure(poller, atof(words[4]), atoi(words[5]));
+    run(poller, connections, wanted, atof(words[3]));
+    Turns turns = {.server = atoi(words[5])};
+    puts("ready");
+    while (next_turn()) {
+        begin_turn(&turns);
+        run(poller, connections, wanted, atof(words[4]));
+        end_turn(&turns, replies);
+        print_turns(&turns, "");
+    }
     return 0;
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.benchmark import Bar, Benchmark, Metrics, Variant
 from harness.command import COEV, GEVENT, command_of
 from harness.process import run_for_metrics
+from harness.repeat import one_by_one
 from harness.settings import Settings, measured_core
 
 _SCRIPT = "workers/crowd.py"
@@ -40,7 +41,7 @@ CROWD = Benchmark(
         Variant("coev threads", ("coev",), COEV, _SCRIPT, ("daemons",)),
         Variant("gevent.spawn", ("gevent",), GEVENT, _SCRIPT, ("gevent",)),
     ),
-    trial=_trial,
+    repeat=one_by_one(_trial),
     bars=(
         Bar("lost", "coev.spawn", 0),
         Bar("lost", "coev threads", 0),

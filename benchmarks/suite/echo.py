@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from harness.benchmark import Bar, Benchmark, Metrics, Variant
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from harness.benchmark import Bar, Benchmark, Variant
 from harness.command import COEV, EVENTLET, GEVENT, command_of
 from harness.descriptors import allow_descriptors
 from harness.native import compiled
 from harness.process import Child
+from harness.repeat import TURN_S, by_turns
 from harness.settings import Settings, load_core, measured_core
 
 _THREADS = "servers/threads.py"
 _ASYNCIO = "servers/asyncio_echo.py"
-_LOAD_TIME_LIMIT_S = 60.0
+#: From the start of the first server to the last turn of the last one.
+_TIME_LIMIT_S = 300.0
 
 SERVERS = (
     Variant("coev", ("coev",), COEV, _THREADS),
@@ -31,7 +36,7 @@ SERVERS = (
 def start_server(variant: Variant, settings: Settings) -> Child:
     """A server on the measured core; its first line will be its port."""
     command = command_of(variant, settings)
-    return Child(command, core=measured_core(), timeout=4 * _LOAD_TIME_LIMIT_S)
+    return Child(command, core=measured_core(), timeout=_TIME_LIMIT_S)
 
 
 def start_load(
@@ -39,15 +44,12 @@ def start_load(
     connections: int,
     *,
     warm_up_s: float,
-    measure_s: float,
     requests: int = 0,
 ) -> Child:
     """The load generator on the other core; see ``load/echo.c``."""
     port = server.read_line()
-    words = [compiled("load/echo.c"), port, connections, warm_up_s, measure_s]
-    command = [*map(str, words), str(requests), str(server.pid)]
-    timeout = _LOAD_TIME_LIMIT_S + warm_up_s + measure_s
-    return Child(command, core=load_core(), timeout=timeout)
+    words = [compiled("load/echo.c"), port, connections, warm_up_s, TURN_S, requests, server.pid]
+    return Child([*map(str, words)], core=load_core(), timeout=_TIME_LIMIT_S)
 
 
 #: By the number of connections: at most so many times what the peer takes.
@@ -64,17 +66,15 @@ _BARS = {
 
 
 def _echo(connections: int, *, only_when_full: bool) -> Benchmark:
-    def trial(variant: Variant, settings: Settings) -> Metrics:
+    @contextmanager
+    def load(variant: Variant, settings: Settings) -> Iterator[Child]:
         allow_descriptors(connections)
         warm_up_s = 0.5 + connections / 2000  # a round trip of each, and more
-        measure_s = 1.0 if settings.quick else 4.0
         with (
             start_server(variant, settings) as server,
-            start_load(server, connections, warm_up_s=warm_up_s, measure_s=measure_s) as load,
+            start_load(server, connections, warm_up_s=warm_up_s) as client,
         ):
-            metrics = load.read_metrics()
-            load.finish()
-            return metrics
+            yield client
 
     return Benchmark(
         name=f"echo-{connections}",
@@ -88,7 +88,7 @@ def _echo(connections: int, *, only_when_full: bool) -> Benchmark:
             "p99": "us",
         },
         variants=SERVERS,
-        trial=trial,
+        repeat=by_turns(load),
         bars=_BARS[connections],
         programs=("cc",),
         only_when_full=only_when_full,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.benchmark import Bar, Benchmark, Metrics, Variant
 from harness.command import command_of
 from harness.process import run_for_metrics
+from harness.repeat import one_by_one
 from harness.settings import Settings, measured_core
 
 
@@ -17,6 +18,6 @@ IMPORTING = Benchmark(
     summary="import socket, ssl, subprocess, threading; then coev.monkey",
     units={"bare": "ms", "coev": "ms"},
     variants=(Variant("coev", ("coev",), (), "workers/importing.py"),),
-    trial=_trial,
+    repeat=one_by_one(_trial),
     bars=(Bar("coev", "coev", 30),),
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from harness.benchmark import Bar, Benchmark, Metrics, Variant
 from harness.command import COEV, GEVENT, command_of
 from harness.process import run_for_metrics
+from harness.repeat import one_by_one
 from harness.settings import Settings, measured_core
 
 _SCRIPT = "workers/locks.py"
@@ -33,7 +34,7 @@ LOCKS = Benchmark(
     summary="acquire and release, uncontended; CPU each",
     units={"lock": "ns", "rlock": "ns"},
     variants=_variants("uncontended"),
-    trial=_trial(500_000),
+    repeat=one_by_one(_trial(500_000)),
     bars=(Bar("lock", "coev", 1.2, "native"), Bar("rlock", "coev", 1.2, "native")),
 )
 
@@ -42,7 +43,7 @@ HAND_OVER = Benchmark(
     summary="two threads wake one another by turns, there and back; CPU each",
     units={"lock": "ns", "condition": "ns", "event": "ns", "queue": "ns"},
     variants=_variants("hand-over"),
-    trial=_trial(20_000),
+    repeat=one_by_one(_trial(20_000)),
     bars=(
         *(Bar(metric, "coev", 1 / 4, "gevent") for metric in ("lock", "condition", "event")),
         Bar("queue", "coev", 1 / 3, "gevent"),

@@ -6,6 +6,7 @@ from harness.benchmark import Bar, Benchmark, Metrics, Variant
 from harness.command import COEV, EVENTLET, GEVENT, command_of
 from harness.descriptors import allow_descriptors
 from harness.process import run_for_metrics
+from harness.repeat import one_by_one
 from harness.settings import Settings, measured_core
 
 _SCRIPT = "workers/parked_memory.py"
@@ -29,7 +30,7 @@ def _memory(count: int, *, only_when_full: bool) -> Benchmark:
             Variant("eventlet threads", ("eventlet",), EVENTLET, _SCRIPT, ("threads",)),
             Variant("native threads", (), (), _SCRIPT, ("threads",)),
         ),
-        trial=trial,
+        repeat=one_by_one(trial),
         bars=(
             Bar("resident", "coev threads", 6),
             Bar("resident", "coev.spawn", 6),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.benchmark import Bar, Benchmark, Metrics, Variant
 from harness.command import command_of
 from harness.process import run_for_metrics
+from harness.repeat import one_by_one
 from harness.settings import Settings, measured_core
 
 _SCRIPT = "workers/spawn.py"
@@ -24,7 +25,7 @@ SPAWN = Benchmark(
         Variant("gevent", ("gevent",), (), _SCRIPT, ("gevent",)),
         Variant("greenlet", ("greenlet",), (), _SCRIPT, ("greenlet",)),
     ),
-    trial=_trial,
+    repeat=one_by_one(_trial),
     bars=(
         Bar("alone", "coev", 1 / 20, "gevent"),
         Bar("batch", "coev", 1 / 20, "gevent"),

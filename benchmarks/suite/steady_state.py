@@ -6,6 +6,7 @@ from harness import strace
 from harness.benchmark import Bar, Benchmark, Metrics, Variant
 from harness.command import COEV, GEVENT, command_of
 from harness.native import compiled
+from harness.repeat import one_by_one
 from harness.settings import Settings, measured_core
 
 _SCRIPT = "workers/steady_state.py"
@@ -41,7 +42,7 @@ def _steady_state(cycles: int, *, only_when_full: bool) -> Benchmark:
             Variant("gevent.spawn", ("gevent",), GEVENT, _SCRIPT, ("gevent",)),
             Variant("gevent threads", ("gevent",), GEVENT, _SCRIPT, ("threads",)),
         ),
-        trial=trial,
+        repeat=one_by_one(trial),
         bars=tuple(
             Bar(metric, subject, 0)
             for subject in ("coev threads", "coev.spawn")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.benchmark import Bar, Benchmark, Metrics, Variant
 from harness.command import command_of
 from harness.process import run_for_metrics
+from harness.repeat import one_by_one
 from harness.settings import Settings, measured_core
 
 _SCRIPT = "workers/switch.py"
@@ -24,7 +25,7 @@ SWITCH = Benchmark(
         Variant("coev.yield_now", ("coev",), (), _SCRIPT, ("coev-yield",)),
         Variant("greenlet", ("greenlet",), (), _SCRIPT, ("greenlet-switch",)),
     ),
-    trial=_trial,
+    repeat=one_by_one(_trial),
     bars=(
         Bar("time", "coev.switch", 1 / 3, "greenlet"),
         Bar("time", "coev.yield_now", 1 / 3, "greenlet"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from harness import strace
 from harness.benchmark import Bar, Benchmark, Metrics, Variant
+from harness.repeat import one_by_one
 from harness.settings import Settings
 
 from suite.echo import SERVERS, start_load, start_server
@@ -23,21 +24,20 @@ _KINDS = {
 
 
 def _trial(variant: Variant, settings: Settings) -> Metrics:
-    requests = settings.scaled(20_000)
+    requests = settings.scaled(20_000)  # at least
     calls = strace.Calls()
     with (
         start_server(variant, settings) as server,
-        start_load(server, _CONNECTIONS, warm_up_s=0.5, measure_s=60.0, requests=requests) as load,
+        start_load(server, _CONNECTIONS, warm_up_s=0.5, requests=requests) as load,
     ):
         load.wait_until_ready()
         with strace.counting(server.pid, calls):
             load.write_line()
-            load.read_metrics()
-        load.finish()
+            replies = load.read_metrics()["requests"]
     counted = {kind: sum(calls.pop(name, 0) for name in names) for kind, names in _KINDS.items()}
     counted["other"] = sum(calls.values())
     counted["all"] = sum(counted.values())
-    return {kind: count / requests for kind, count in counted.items()}
+    return {kind: count / replies for kind, count in counted.items()}
 
 
 SYSTEM_CALLS = Benchmark(
@@ -45,7 +45,7 @@ SYSTEM_CALLS = Benchmark(
     summary=f"64-byte echo, {_CONNECTIONS} connections; system calls a request",
     units=dict.fromkeys((*_KINDS, "other", "all"), "1"),
     variants=SERVERS,
-    trial=_trial,
+    repeat=one_by_one(_trial),
     # A watcher that stays started costs no epoll_ctl in the steady state.
     bars=(Bar("epoll_ctl", "coev", 0.01), Bar("all", "coev", 2.1)),
     programs=("cc", "strace"),

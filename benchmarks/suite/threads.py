@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.benchmark import Bar, Benchmark, Metrics, Variant
 from harness.command import COEV, EVENTLET, GEVENT, command_of
 from harness.process import run_for_metrics
+from harness.repeat import one_by_one
 from harness.settings import Settings, measured_core
 
 _SCRIPT = "workers/threads.py"
@@ -25,6 +26,6 @@ THREADS = Benchmark(
         Variant("eventlet", ("eventlet",), EVENTLET, _SCRIPT),
         Variant("native", (), (), _SCRIPT),
     ),
-    trial=_trial,
+    repeat=one_by_one(_trial),
     bars=(Bar("alone", "coev", 1 / 20, "native"), Bar("batch", "coev", 1 / 20, "native")),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.benchmark import Bar, Benchmark, Metrics, Variant
 from harness.command import COEV, GEVENT, command_of
 from harness.process import run_for_metrics
+from harness.repeat import one_by_one
 from harness.settings import Settings, measured_core
 
 _SCRIPT = "workers/timers.py"
@@ -25,7 +26,7 @@ TIMERS = Benchmark(
         Variant("coev", ("coev",), COEV, _SCRIPT, ("coev",)),
         Variant("gevent", ("gevent",), GEVENT, _SCRIPT, ("gevent",)),
     ),
-    trial=_trial,
+    repeat=one_by_one(_trial),
     programs=("cc",),
     bars=(
         Bar("cpu", "coev", 1 / 3, "gevent"),

@@ -5,15 +5,19 @@ from __future__ import annotations
 import functools
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from harness.benchmark import Bar, Benchmark, Metrics, Variant
+from harness.benchmark import Bar, Benchmark, Variant
 from harness.command import COEV, GEVENT, command_of
 from harness.native import compiled
 from harness.process import Child
+from harness.repeat import TURN_S, by_turns
 from harness.settings import Settings, load_core, measured_core
 
 _CONNECTIONS = 50
+_TIME_LIMIT_S = 300.0
 _THREADS = "servers/tls_threads.py"
 _ASYNCIO = "servers/tls_asyncio.py"
 _LIMIT = "servers/tls_libev.c"
@@ -35,15 +39,13 @@ def _certificate() -> Path:
     return path
 
 
-def _trial(variant: Variant, settings: Settings) -> Metrics:
-    measure_s = 1.0 if settings.quick else 4.0
+@contextmanager
+def _load(variant: Variant, settings: Settings) -> Iterator[Child]:
     command = command_of(variant, settings, _certificate())
-    with Child(command, core=measured_core(), timeout=120) as server:
-        words = [compiled("load/tls.c"), server.read_line(), _CONNECTIONS, 1.0, measure_s]
-        with Child([*map(str, words), str(server.pid)], core=load_core(), timeout=60) as client:
-            metrics = client.read_metrics()
-            client.finish()
-            return metrics
+    with Child(command, core=measured_core(), timeout=_TIME_LIMIT_S) as server:
+        words = [compiled("load/tls.c"), server.read_line(), _CONNECTIONS, 1.0, TURN_S, server.pid]
+        with Child([*map(str, words)], core=load_core(), timeout=_TIME_LIMIT_S) as load:
+            yield load
 
 
 TLS = Benchmark(
@@ -57,10 +59,10 @@ TLS = Benchmark(
         Variant("asyncio protocol", (), (), _ASYNCIO, ("asyncio",)),
         Variant("uvloop protocol", ("uvloop",), (), _ASYNCIO, ("uvloop",)),
         Variant("native threads", (), (), _THREADS),
-        Variant("C OpenSSL", (), (), _LIMIT),
+        Variant("C OpenSSL", (), (), _LIMIT, is_limit=True),
         Variant("C OpenSSL read-ahead", (), (), _LIMIT, ("read-ahead",)),
     ),
-    trial=_trial,
+    repeat=by_turns(_load),
     bars=(Bar("cpu", "coev", 1 / 2, "gevent"),),
     programs=("openssl", "cc"),
 )
