@@ -15,7 +15,6 @@ from harness.process import Child, TrialError
 from harness.progress import progress
 from harness.settings import Settings
 
-_TURNS = 8
 #: How long one turn is.
 TURN_S = 0.5
 
@@ -37,6 +36,7 @@ def one_by_one(
 
 def by_turns(
     load: Callable[[Variant, Settings], contextlib.AbstractContextManager[Child]],
+    turns: int = 8,
 ) -> Callable[[Sequence[Variant], Settings], Iterator[Trial]]:
     """Let the variants' servers be up side by side, and under load by turns.
 
@@ -56,7 +56,7 @@ def by_turns(
                 except TrialError as error:
                     results[variant] = error
                 progress(f"  {variant.label} is up")
-            for turn in range(settings.scaled(_TURNS)):
+            for turn in range(settings.scaled(turns)):
                 # There and back, so that none always comes after the same one.
                 for variant in variants[:: -1 if turn % 2 else 1]:
                     if isinstance(results.get(variant), TrialError):
