@@ -53,9 +53,9 @@ def by_turns(
                 try:
                     loads[variant] = stack.enter_context(load(variant, settings))
                     loads[variant].wait_until_ready()
+                    progress(f"  {variant.label} is up")
                 except TrialError as error:
                     results[variant] = error
-                progress(f"  {variant.label} is up")
             for turn in range(settings.scaled(turns)):
                 # There and back, so that none always comes after the same one.
                 for variant in variants[:: -1 if turn % 2 else 1]:

@@ -6,17 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from harness.benchmark import Bar, Benchmark, Variant
-from harness.command import COEV, EVENTLET, GEVENT, command_of
+from harness.command import COEV, EVENTLET, GEVENT
 from harness.descriptors import allow_descriptors
-from harness.native import compiled
+from harness.load import start_load, start_server
 from harness.process import Child
 from harness.repeat import TURN_S, by_turns
-from harness.settings import Settings, load_core, measured_core
+from harness.settings import Settings
 
 _THREADS = "servers/threads.py"
 _ASYNCIO = "servers/asyncio_echo.py"
-#: From the start of the first server to the last turn of the last one.
-_TIME_LIMIT_S = 300.0
 
 SERVERS = (
     Variant("coev", ("coev",), COEV, _THREADS),
@@ -33,23 +31,9 @@ SERVERS = (
 )
 
 
-def start_server(variant: Variant, settings: Settings) -> Child:
-    """A server on the measured core; its first line will be its port."""
-    command = command_of(variant, settings)
-    return Child(command, core=measured_core(), timeout=_TIME_LIMIT_S)
-
-
-def start_load(
-    server: Child,
-    connections: int,
-    *,
-    warm_up_s: float,
-    requests: int = 0,
-) -> Child:
-    """The load generator on the other core; see ``load/echo.c``."""
-    port = server.read_line()
-    words = [compiled("load/echo.c"), port, connections, warm_up_s, TURN_S, requests, server.pid]
-    return Child([*map(str, words)], core=load_core(), timeout=_TIME_LIMIT_S)
+def start_echo_load(server: Child, connections: int, warm_up_s: float, requests: int = 0) -> Child:
+    """Keep a message under way on each connection; see ``load/echo.c``."""
+    return start_load(server, "load/echo.c", connections, warm_up_s, TURN_S, requests)
 
 
 #: By the number of connections: at most so many times what the peer takes.
@@ -72,7 +56,7 @@ def _echo(connections: int, *, only_when_full: bool) -> Benchmark:
         warm_up_s = 0.5 + connections / 2000  # a round trip of each, and more
         with (
             start_server(variant, settings) as server,
-            start_load(server, connections, warm_up_s=warm_up_s) as client,
+            start_echo_load(server, connections, warm_up_s) as client,
         ):
             yield client
 

@@ -6,23 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from harness.benchmark import Bar, Benchmark, Variant
-from harness.native import compiled
+from harness.load import start_load, start_server
 from harness.process import Child
 from harness.repeat import TURN_S, by_turns
-from harness.settings import Settings, load_core
+from harness.settings import Settings
 
-from suite.echo import SERVERS, start_server
+from suite.echo import SERVERS
 
 _THREADS = 32
-_TIME_LIMIT_S = 300.0
 
 
 @contextmanager
 def _load(variant: Variant, settings: Settings) -> Iterator[Child]:
-    with start_server(variant, settings) as server:
-        words = [compiled("load/short.c"), server.read_line(), _THREADS, 0.5, TURN_S, server.pid]
-        with Child([*map(str, words)], core=load_core(), timeout=_TIME_LIMIT_S) as load:
-            yield load
+    with (
+        start_server(variant, settings) as server,
+        start_load(server, "load/short.c", _THREADS, 0.5, TURN_S) as client,
+    ):
+        yield client
 
 
 SHORT = Benchmark(

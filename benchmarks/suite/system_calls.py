@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from harness import strace
 from harness.benchmark import Bar, Benchmark, Metrics, Variant
+from harness.load import start_server
 from harness.repeat import one_by_one
 from harness.settings import Settings
 
-from suite.echo import SERVERS, start_load, start_server
+from suite.echo import SERVERS, start_echo_load
 
 _CONNECTIONS = 100
 _KINDS = {
@@ -28,7 +29,7 @@ def _trial(variant: Variant, settings: Settings) -> Metrics:
     calls = strace.Calls()
     with (
         start_server(variant, settings) as server,
-        start_load(server, _CONNECTIONS, warm_up_s=0.5, requests=requests) as load,
+        start_echo_load(server, _CONNECTIONS, 0.5, requests) as load,
     ):
         load.wait_until_ready()
         with strace.counting(server.pid, calls):

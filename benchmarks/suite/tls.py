@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.benchmark import Bar, Benchmark, Variant
-from harness.command import COEV, GEVENT, command_of
-from harness.native import compiled
+from harness.command import COEV, GEVENT
+from harness.load import start_load, start_server
 from harness.process import Child
 from harness.repeat import TURN_S, by_turns
-from harness.settings import Settings, load_core, measured_core
+from harness.settings import Settings
 
 _CONNECTIONS = 50
-_TIME_LIMIT_S = 300.0
 _THREADS = "servers/tls_threads.py"
 _ASYNCIO = "servers/tls_asyncio.py"
 _LIMIT = "servers/tls_libev.c"
@@ -41,11 +40,11 @@ def _certificate() -> Path:
 
 @contextmanager
 def _load(variant: Variant, settings: Settings) -> Iterator[Child]:
-    command = command_of(variant, settings, _certificate())
-    with Child(command, core=measured_core(), timeout=_TIME_LIMIT_S) as server:
-        words = [compiled("load/tls.c"), server.read_line(), _CONNECTIONS, 1.0, TURN_S, server.pid]
-        with Child([*map(str, words)], core=load_core(), timeout=_TIME_LIMIT_S) as load:
-            yield load
+    with (
+        start_server(variant, settings, _certificate()) as server,
+        start_load(server, "load/tls.c", _CONNECTIONS, 1.0, TURN_S) as client,
+    ):
+        yield client
 
 
 TLS = Benchmark(
