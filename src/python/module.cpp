@@ -32,6 +32,7 @@
 #include "python/socket_class.h"
 #include "python/socket_methods.h"
 #include "python/sqlite_methods.h"
+#include "python/ssl_class.h"
 #include "python/ssl_methods.h"
 #include "python/stream_type.h"
 #include "python/switching.h"
@@ -224,7 +225,8 @@ bool fill(PyObject* module) noexcept {
          PyModule_AddFunctions(module, event_functions) == 0 &&
          PyModule_AddFunctions(module, thread_functions) == 0 &&
          PyModule_AddFunctions(module, condition_functions) == 0 &&
-         PyModule_AddFunctions(module, socket_class_functions) == 0 && add_coroutine_type(module) &&
+         PyModule_AddFunctions(module, socket_class_functions) == 0 &&
+         PyModule_AddFunctions(module, ssl_class_functions) == 0 && add_coroutine_type(module) &&
          add_timeout_type(module) && add_lock_types(module) && add_queue_types(module) &&
          add_queue_methods(module) && add_stream_type(module) &&
          thread_module::add_handle_type(module) && add_introspection(module) &&

@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include <utility>
-#include <vector>
 
 #include "python/arguments.h"
+#include "python/known_class.h"
 #include "python/ref.h"
 #include "python/socket_layout.h"
 #include "python/socket_methods.h"
@@ -19,30 +19,15 @@ PyObject* refuse_arguments() noexcept {
   return nullptr;
 }
 
-// The class, with what it must have for us to know what its methods do. Kept for ever.
-class KnownClass {
+// socket.socket. Kept for ever.
+class SocketClass : public KnownClass {
  public:
-  // `names`, a tuple, are the attributes that matter. False with an exception set.
-  bool learn(PyTypeObject* type, PyObject* names) noexcept {
+  // False with an exception set.
+  bool find_slots(PyTypeObject* type) noexcept {
     closed_at_ = slot_offset(type, "_closed");
     io_refs_at_ = slot_offset(type, "_io_refs");
-    if (closed_at_ < 0 || io_refs_at_ < 0) return false;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
-      PyObject* name = PyTuple_GET_ITEM(names, i);
-      PyObject* value = PyObject_GetAttr(reinterpret_cast<PyObject*>(type), name);
-      if (value == nullptr) return false;
-      attributes_.push_back({Py_NewRef(name), value});
-    }
-    type_ = reinterpret_cast<PyTypeObject*>(Py_NewRef(type));
-    return true;
+    return closed_at_ >= 0 && io_refs_at_ >= 0;
   }
-
-  // Whether `type` is the class and nobody has changed it.
-  [[nodiscard]] bool is(const void* type) noexcept {
-    if (type != type_ || type == nullptr) return false;
-    return (type_->tp_version_tag == version_ && version_ != 0) || is_as_learnt();
-  }
-  [[nodiscard]] PyTypeObject* type() const noexcept { return type_; }
 
   [[nodiscard]] PyObject*& closed(PyObject* socket) const noexcept {
     return at(socket, closed_at_);
@@ -52,11 +37,6 @@ class KnownClass {
   }
 
  private:
-  struct Attribute {
-    PyObject* name;
-    PyObject* value;
-  };
-
   static PyObject*& at(PyObject* socket, Py_ssize_t offset) noexcept {
     return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(socket) + offset);
   }
@@ -72,27 +52,12 @@ class KnownClass {
     return reinterpret_cast<PyMemberDescrObject*>(slot.get())->d_member->offset;
   }
 
-  // CPython gives a class another version with each change of it or of its bases.
-  bool is_as_learnt() noexcept {
-    for (const Attribute& attribute : attributes_) {
-      const Ref value =
-          Ref::steal(PyObject_GetAttr(reinterpret_cast<PyObject*>(type_), attribute.name));
-      PyErr_Clear();
-      if (value.get() != attribute.value) return false;
-    }
-    version_ = type_->tp_version_tag;
-    return true;
-  }
-
-  PyTypeObject* type_ = nullptr;
-  unsigned version_ = 0;  // the last that was found to be as it should; 0: none
   Py_ssize_t closed_at_ = 0;
   Py_ssize_t io_refs_at_ = 0;
-  std::vector<Attribute> attributes_;
 };
 
-KnownClass& known() noexcept {
-  static auto* const one = new KnownClass;
+SocketClass& known() noexcept {
+  static auto* const one = new SocketClass;
   return *one;
 }
 
@@ -171,7 +136,10 @@ PyObject* know_socket_class(PyObject*, PyObject* const* arguments, Py_ssize_t co
         module ? PyObject_GetAttrString(module.get(), "getdefaulttimeout") : nullptr;
   }
   auto* type = reinterpret_cast<PyTypeObject*>(arguments[0]);
-  if (g_getdefaulttimeout == nullptr || !known().learn(type, arguments[1])) return nullptr;
+  if (g_getdefaulttimeout == nullptr || !known().find_slots(type) ||
+      !known().learn(type, arguments[1])) {
+    return nullptr;
+  }
   Py_RETURN_NONE;
 }
 

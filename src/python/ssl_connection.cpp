@@ -1,5 +1,6 @@
 #include "python/ssl_connection.h"
 
+#include <cstddef>
 #include <functional>
 #include <unordered_map>
 
@@ -15,9 +16,23 @@ Connections& connections() noexcept {
   return *all;
 }
 
+// The last one of each of so many slots, by the address of its SSL object: among a few
+// hundred connections most are found without the table.
+struct Recent {
+  PyObject* ssl;
+  SslConnection* connection;
+};
+constexpr std::size_t kRecent = 256;
+Recent g_recent[kRecent];
+
+Recent& recent(PyObject* ssl) noexcept {
+  return g_recent[reinterpret_cast<std::uintptr_t>(ssl) / alignof(std::max_align_t) % kRecent];
+}
+
 destructor g_original_dealloc = nullptr;  // every copy of the module has the same
 
 void dealloc(PyObject* ssl) {
+  recent(ssl).ssl = nullptr;
   connections().erase(ssl);
   g_original_dealloc(ssl);
 }
@@ -35,7 +50,10 @@ bool UnfinishedWrite::is_continued_by(std::string_view bytes) const noexcept {
 }
 
 SslConnection& SslConnection::of(PyObject* ssl) noexcept {
-  SslConnection& connection = connections()[ssl];
+  Recent& found = recent(ssl);
+  if (found.ssl != ssl) [[unlikely]]
+    found = {.ssl = ssl, .connection = &connections()[ssl]};
+  SslConnection& connection = *found.connection;
   const std::uint32_t now = fork_generation::current.load(std::memory_order_relaxed);
   if (connection.generation != now) [[unlikely]] {
     new (&connection.inside) RecursiveLock;

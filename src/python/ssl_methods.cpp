@@ -29,6 +29,7 @@ struct Originals {
   Original do_handshake, read, write, sendfile, shutdown, pending;
 };
 Originals g_original;
+PyTypeObject* g_type = nullptr;  // of which copy of the module they are
 
 constexpr const char* kWriteTimedOut = "The write operation timed out";
 constexpr const char* kSendfileTimedOut = "The sendfile operation timed out";
@@ -50,19 +51,19 @@ Ref blocking_socket(PyObject* ssl) noexcept {
 // Keeps everybody else out of an SSL object.
 class Inside {
  public:
-  Inside(SslConnection& connection, Deadline deadline) noexcept : lock_(connection.inside) {
-    const RecursiveLock::Owner owner = lock_owner();
-    if (lock_.try_acquire(owner)) [[likely]]
+  Inside(SslConnection& connection, Deadline deadline) noexcept
+      : lock_(connection.inside), owner_(lock_owner()) {
+    if (lock_.try_acquire(owner_)) [[likely]]
       return;
     if (!can_block()) {
       status_ = Status::kInterrupted;
       return;
     }
     thread_state::ensure_scheduler();
-    status_ = wait([&] { return lock_.acquire(owner, deadline); });
+    status_ = wait([&] { return lock_.acquire(owner_, deadline); });
   }
   ~Inside() {
-    if (status_ == Status::kOk) static_cast<void>(lock_.release(lock_owner()));
+    if (status_ == Status::kOk) static_cast<void>(lock_.release(owner_));
   }
   Inside(const Inside&) = delete;
   Inside& operator=(const Inside&) = delete;
@@ -70,6 +71,7 @@ class Inside {
 
  private:
   RecursiveLock& lock_;
+  const RecursiveLock::Owner owner_;
   Status status_ = Status::kOk;
 };
 
@@ -265,8 +267,8 @@ void note_read(SslConnection& connection, PyObject* ssl, std::size_t asked,
 }
 
 // `asked` is not 0.
-PyObject* read(PyObject* self, PyObject* socket, PyObject* const* arguments, Py_ssize_t count,
-               std::size_t asked) noexcept {
+PyObject* read_some(PyObject* self, PyObject* socket, PyObject* const* arguments, Py_ssize_t count,
+                    std::size_t asked) noexcept {
   Operation reading(g_original.read, self, socket, arguments, count);
   SslConnection& connection = reading.connection();
   PyObject* result = reading.run(connection.drained ? kReadable : 0);
@@ -291,13 +293,13 @@ PyObject* replaced_read(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   if (bytes == -1 && PyErr_Occurred()) return original();
   if (count == 1) {
     if (bytes <= 0) return original();
-    return read(self, socket.get(), arguments, count, static_cast<std::size_t>(bytes));
+    return read_some(self, socket.get(), arguments, count, static_cast<std::size_t>(bytes));
   }
   const BufferView buffer(arguments[1], PyBUF_WRITABLE);
   if (!buffer || buffer.size() == 0) return original();
   const bool fits = bytes > 0 && static_cast<std::size_t>(bytes) <= buffer.size();
-  return read(self, socket.get(), arguments, count,
-              fits ? static_cast<std::size_t>(bytes) : buffer.size());
+  return read_some(self, socket.get(), arguments, count,
+                   fits ? static_cast<std::size_t>(bytes) : buffer.size());
 }
 
 // --- write and shutdown ---------------------------------------------------------------
@@ -431,6 +433,7 @@ bool install_into(PyObject* module) noexcept {
   SslConnection::drop_with_objects_of(reinterpret_cast<PyTypeObject*>(type.get()));
   Originals& o = g_original;
   if (o.read) return true;  // another copy of the module has the same table of methods
+  g_type = reinterpret_cast<PyTypeObject*>(Py_NewRef(type.get()));
   OpensslErrors::find(module);
   return retarget<replaced_do_handshake>(type.get(), "do_handshake", &o.do_handshake) &&
          retarget<replaced_write>(type.get(), "write", &o.write) &&
@@ -448,6 +451,16 @@ bool install() noexcept {
   const Ref module = Ref::steal(PyImport_ImportModule("coev._ssl_class"));
   g_rewrite_class = module ? PyObject_GetAttrString(module.get(), "patch") : nullptr;
   return g_rewrite_class != nullptr && when_loaded("_ssl", install_into);
+}
+
+bool is_connection(PyTypeObject* type) noexcept { return type == g_type && type != nullptr; }
+
+PyObject* read(PyObject* connection, PyObject* const* arguments, Py_ssize_t count) noexcept {
+  return replaced_read(connection, arguments, count, nullptr);
+}
+
+PyObject* write(PyObject* connection, PyObject* data) noexcept {
+  return replaced_write(connection, &data, 1, nullptr);
 }
 
 }  // namespace coev::python::ssl_methods

@@ -1,6 +1,8 @@
 """Scenarios: ssl.SSLSocket, over certificates that the tests made."""
 
+import array
 import hashlib
+import inspect
 import io
 import os
 import socket
@@ -664,6 +666,56 @@ def a_class_of_its_own_keeps_its_methods(say):
     say(server.recv(100))
     server.sendall(b"to the client")
     say(client.recv(100))
+    _close(client, server)
+
+
+def a_class_changed_later_has_its_new_methods(say):
+    client, server = _pair()
+    client.sendall(b"before")
+    say(server.recv(100))
+    read, send = ssl.SSLSocket.read, ssl.SSLSocket.send
+
+    def noted_read(self, *arguments):
+        say("read", [argument for argument in arguments if isinstance(argument, int)])
+        return read(self, *arguments)
+
+    def noted_send(self, data, *arguments):
+        say("send", len(data))
+        return send(self, data, *arguments)
+
+    ssl.SSLSocket.read, ssl.SSLSocket.send = noted_read, noted_send
+    client.sendall(b"changed")
+    say(server.recv(3), server.recv_into(bytearray(4)))
+    ssl.SSLSocket.read, ssl.SSLSocket.send = read, send
+    client.sendall(b"after")
+    say(server.recv(100))
+    _close(client, server)
+
+
+def the_size_of_the_buffer_is_what_is_asked_for(say):
+    client, server = _pair()
+    client.sendall(bytes(range(200)))
+    numbers = array.array("i", [0] * 5)
+    say(server.recv_into(numbers), sum(numbers))
+    buffer = bytearray(8)
+    say(server.recv_into(memoryview(buffer)[2:5]), bytes(buffer))
+    say(server.recv_into(buffer=buffer), server.recv_into(buffer, None), bytes(buffer))
+    say(server.recv_into(buffer, nbytes=2), server.recv_into(buffer, 20, False), bytes(buffer))
+    say(error_of(server.recv_into, memoryview(bytes(4))), error_of(server.recv_into, 5))
+    say(error_of(server.recv_into), error_of(server.recv_into, buffer, 1, 1))
+    say(error_of(server.recv_into, None), error_of(server.send), error_of(server.sendall))
+    say(error_of(server.recv, 1, 0, 0), error_of(server.recv, 3, wrong=1))
+    _close(client, server)
+
+
+def what_a_class_tells_of_its_methods_stays(say):
+    client, server = _pair()
+    for name in ("recv", "recv_into", "send", "sendall"):
+        method = getattr(ssl.SSLSocket, name)
+        bound = getattr(client, name)
+        say(method.__name__, method.__qualname__, bound.__self__ is client)
+        say(str(inspect.signature(bound)))
+    say(error_of(ssl.SSLSocket.recv_into, client), error_of(ssl.SSLSocket.send, client))
     _close(client, server)
 
 
