@@ -11,22 +11,17 @@ namespace coev::python {
 
 class OpensslErrors {
  public:
-  // Empties the queue before and after an operation.
-  OpensslErrors() noexcept { clear(); }
-  ~OpensslErrors() { clear(); }
-  OpensslErrors(const OpensslErrors&) = delete;
-  OpensslErrors& operator=(const OpensslErrors&) = delete;
+  // Empties the queue: to be called before an operation, and after one that failed.
+  static void clear() noexcept {
+    if (peek_ != nullptr && peek_() != 0) [[unlikely]]
+      clear_();
+  }
 
   // Finds the queue in the library that `_ssl` uses. Where that hides its symbols, as one
   // linked into the interpreter may, nothing is ever emptied.
   static void find(PyObject* module) noexcept;
 
  private:
-  static void clear() noexcept {
-    if (peek_ != nullptr && peek_() != 0) [[unlikely]]
-      clear_();
-  }
-
   static unsigned long (*peek_)();  // ERR_peek_error(3)
   static void (*clear_)();          // ERR_clear_error(3)
 };

@@ -75,13 +75,21 @@ class Inside {
   Status status_ = Status::kOk;
 };
 
+// REQUIRES: nobody else is inside. `arguments` are borrowed.
+PyObject* call_inside(const Original& original, PyObject* ssl, PyObject* const* arguments,
+                      Py_ssize_t count) noexcept {
+  OpensslErrors::clear();
+  PyObject* result = original(ssl, arguments, count);
+  if (result == nullptr) OpensslErrors::clear();
+  return result;
+}
+
 PyObject* call_original(const Original& original, PyObject* ssl, PyObject* const* arguments,
                         Py_ssize_t count) noexcept {
   if (is_closed()) return original(ssl, arguments, count);
   const Inside inside(SslConnection::of(ssl), Deadline::never());
   if (inside.status() != Status::kOk) return raise(inside.status());
-  const OpensslErrors errors;
-  return original(ssl, arguments, count);
+  return call_inside(original, ssl, arguments, count);
 }
 
 void set_exception(PyObject* exception) noexcept {
@@ -148,8 +156,7 @@ class Operation {
     }
     const SocketStandIn stand_in(ssl_, socket_, timeout_ns);
     if (!stand_in) return nullptr;
-    const OpensslErrors errors;
-    PyObject* result = original_(ssl_, arguments_, count_);
+    PyObject* result = call_inside(original_, ssl_, arguments_, count_);
     if (result == nullptr) *event = take_want();
     if (result != stand_in.object()) return result;
     Py_DECREF(result);
