@@ -11,6 +11,8 @@ namespace {
 
 constexpr Py_ssize_t kUsualBytes = 1024;  // what recv() asks for if nobody says
 
+enum Method { kRecv, kRecvInto, kSend, kSendall, kMethods };
+
 // All of it is kept for ever.
 struct SslClass {
   KnownClass known;
@@ -18,18 +20,14 @@ struct SslClass {
   PyObject* error_eof = nullptr;  // ssl.SSL_ERROR_EOF
   PyObject* sslobj = PyUnicode_InternFromString("_sslobj");
   PyObject* usual_bytes = PyLong_FromSsize_t(kUsualBytes);
-  // The methods that Lib/ssl.py defines.
-  PyObject* recv = nullptr;
-  PyObject* recv_into = nullptr;
-  PyObject* send = nullptr;
-  PyObject* sendall = nullptr;
+  PyObject* in_python[kMethods] = {};  // the methods that Lib/ssl.py defines
 };
 SslClass* g_class = nullptr;
 
-PyObject* in_python(PyObject* function, PyObject* self, PyObject* const* arguments,
-                    Py_ssize_t count, PyObject* keywords) noexcept {
-  const Ref method = Ref::steal(PyMethod_New(function, self));
-  return method ? PyObject_Vectorcall(method.get(), arguments, count, keywords) : nullptr;
+PyObject* call_in_python(Method method, PyObject* self, PyObject* const* arguments,
+                         Py_ssize_t count, PyObject* keywords) noexcept {
+  const Ref bound = Ref::steal(PyMethod_New(g_class->in_python[method], self));
+  return bound ? PyObject_Vectorcall(bound.get(), arguments, count, keywords) : nullptr;
 }
 
 // The SSL object of a call with one argument or less. Empty: the method in Python is to
@@ -54,13 +52,13 @@ bool is_suppressed_end(PyObject* self) noexcept {
                           PyObject_RichCompareBool(code.get(), g_class->error_eof, Py_EQ) == 1 &&
                           PyObject_IsTrue(suppress.get()) == 1;
   PyErr_Clear();
-  if (!suppressed) thread_state::set_exception(error.get());
+  if (!suppressed) thread_state::restore_exception(error.get());
   return suppressed;
 }
 
 PyObject* recv(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) {
   const Ref connection = ordinary(self, count, keywords);
-  if (!connection) return in_python(g_class->recv, self, arguments, count, keywords);
+  if (!connection) return call_in_python(kRecv, self, arguments, count, keywords);
   PyObject* result =
       ssl_methods::read(connection.get(), count == 1 ? arguments : &g_class->usual_bytes, 1);
   if (result != nullptr || !is_suppressed_end(self)) return result;
@@ -83,7 +81,7 @@ PyObject* recv_into(PyObject* self, PyObject* const* arguments, Py_ssize_t count
                     PyObject* keywords) {
   const Ref connection = count == 1 ? ordinary(self, count, keywords) : Ref();
   const Ref bytes = connection ? size_of(arguments[0]) : Ref();
-  if (!bytes) return in_python(g_class->recv_into, self, arguments, count, keywords);
+  if (!bytes) return call_in_python(kRecvInto, self, arguments, count, keywords);
   PyObject* const given[] = {bytes.get(), arguments[0]};
   PyObject* result = ssl_methods::read(connection.get(), given, 2);
   return result != nullptr || !is_suppressed_end(self) ? result : PyLong_FromLong(0);
@@ -91,7 +89,7 @@ PyObject* recv_into(PyObject* self, PyObject* const* arguments, Py_ssize_t count
 
 PyObject* send(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) {
   const Ref connection = count == 1 ? ordinary(self, count, keywords) : Ref();
-  if (!connection) return in_python(g_class->send, self, arguments, count, keywords);
+  if (!connection) return call_in_python(kSend, self, arguments, count, keywords);
   return ssl_methods::write(connection.get(), arguments[0]);
 }
 
@@ -100,7 +98,7 @@ PyObject* sendall(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
   const bool is_bytes =
       count == 1 && PyBytes_CheckExact(arguments[0]) && PyBytes_GET_SIZE(arguments[0]) > 0;
   const Ref connection = is_bytes ? ordinary(self, count, keywords) : Ref();
-  if (!connection) return in_python(g_class->sendall, self, arguments, count, keywords);
+  if (!connection) return call_in_python(kSendall, self, arguments, count, keywords);
   const Ref result = Ref::steal(ssl_methods::write(connection.get(), arguments[0]));
   if (!result) return nullptr;
   const Py_ssize_t sent = PyLong_AsSsize_t(result.get());
@@ -110,10 +108,10 @@ PyObject* sendall(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
   const Ref rest = Ref::steal(all ? PySequence_GetSlice(all.get(), sent, bytes) : nullptr);
   if (!rest) return nullptr;
   PyObject* const unsent = rest.get();
-  return in_python(g_class->sendall, self, &unsent, 1, nullptr);
+  return call_in_python(kSendall, self, &unsent, 1, nullptr);
 }
 
-PyMethodDef methods[] = {
+PyMethodDef methods[kMethods] = {
     {"recv", as_method(recv), METH_FASTCALL | METH_KEYWORDS,
      "recv($self, buflen=1024, flags=0)\n--\n\n"},
     {"recv_into", as_method(recv_into), METH_FASTCALL | METH_KEYWORDS,
@@ -122,13 +120,14 @@ PyMethodDef methods[] = {
     {"sendall", as_method(sendall), METH_FASTCALL | METH_KEYWORDS,
      "sendall($self, data, flags=0)\n--\n\n"}};
 
-// Keeps the method that `definition` names in `*in_python` and puts ours in its place.
-// False with an exception set.
-bool replace(PyObject* type, PyMethodDef* definition, PyObject** in_python) noexcept {
-  *in_python = PyObject_GetAttrString(type, definition->ml_name);
-  if (*in_python == nullptr) return false;
-  const Ref ours = Ref::steal(PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(type), definition));
-  return ours && PyObject_SetAttrString(type, definition->ml_name, ours.get()) == 0;
+// Keeps the method of `type` and puts ours in its place. False with an exception set.
+bool replace(PyObject* type, Method method) noexcept {
+  PyMethodDef& ours = methods[method];
+  g_class->in_python[method] = PyObject_GetAttrString(type, ours.ml_name);
+  if (g_class->in_python[method] == nullptr) return false;
+  const Ref descriptor =
+      Ref::steal(PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(type), &ours));
+  return descriptor && PyObject_SetAttrString(type, ours.ml_name, descriptor.get()) == 0;
 }
 
 // ssl.SSLSocket, the names that matter, ssl.SSLError, ssl.SSL_ERROR_EOF.
@@ -141,13 +140,10 @@ PyObject* patch_ssl_class(PyObject*, PyObject* const* arguments, Py_ssize_t coun
   g_class = new SslClass;
   g_class->error = Py_NewRef(arguments[2]);
   g_class->error_eof = Py_NewRef(arguments[3]);
-  if (!replace(type, &methods[0], &g_class->recv) ||
-      !replace(type, &methods[1], &g_class->recv_into) ||
-      !replace(type, &methods[2], &g_class->send) ||
-      !replace(type, &methods[3], &g_class->sendall) ||
-      !g_class->known.learn(reinterpret_cast<PyTypeObject*>(type), arguments[1])) {
-    return nullptr;
+  for (const Method method : {kRecv, kRecvInto, kSend, kSendall}) {
+    if (!replace(type, method)) return nullptr;
   }
+  if (!g_class->known.learn(reinterpret_cast<PyTypeObject*>(type), arguments[1])) return nullptr;
   Py_RETURN_NONE;
 }
 

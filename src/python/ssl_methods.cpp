@@ -92,11 +92,6 @@ PyObject* call_original(const Original& original, PyObject* ssl, PyObject* const
   return call_inside(original, ssl, arguments, count);
 }
 
-void set_exception(PyObject* exception) noexcept {
-  PyErr_Restore(Py_NewRef(reinterpret_cast<PyObject*>(Py_TYPE(exception))), Py_NewRef(exception),
-                PyException_GetTraceback(exception));
-}
-
 // --- one call -------------------------------------------------------------------------
 
 // A call of a method on behalf of the current coroutine: the original is tried
@@ -181,7 +176,7 @@ class Operation {
                            : is_a(error.get(), "SSLWantWriteError") ? kWritable
                                                                     : 0U;
     if (event == 0) {
-      set_exception(error.get());
+      thread_state::restore_exception(error.get());
       return 0;
     }
     Ref context = Ref::steal(PyException_GetContext(error.get()));
@@ -204,11 +199,11 @@ class Operation {
     if (result == nullptr) {
       const Ref error = Ref::steal(thread_state::take_exception());
       PyException_SetContext(error.get(), from_callback_.release());
-      set_exception(error.get());
+      thread_state::restore_exception(error.get());
       return nullptr;
     }
     Py_DECREF(result);
-    set_exception(from_callback_.get());
+    thread_state::restore_exception(from_callback_.get());
     return nullptr;
   }
 
@@ -226,12 +221,12 @@ class Operation {
 
 // Calls `_ssl_class.patch()`: before the first handshake ssl.SSLSocket is sure to be
 // there, and not used yet.
-PyObject* g_rewrite_class = nullptr;  // nullptr when it is done
+PyObject* g_patch_class = nullptr;  // nullptr when it is done
 
-void rewrite_class() noexcept {
-  if (g_rewrite_class == nullptr) [[likely]]
+void patch_class() noexcept {
+  if (g_patch_class == nullptr) [[likely]]
     return;
-  const Ref function = Ref::steal(std::exchange(g_rewrite_class, nullptr));
+  const Ref function = Ref::steal(std::exchange(g_patch_class, nullptr));
   const Ref done = Ref::steal(PyObject_CallNoArgs(function.get()));
   if (!done) PyErr_WriteUnraisable(function.get());  // everything works without it
 }
@@ -240,7 +235,7 @@ PyObject* replaced_do_handshake(PyObject* self, PyObject* const* arguments, Py_s
                                 PyObject*) {
   const Ref socket = blocking_socket(self);
   if (!socket) return call_original(g_original.do_handshake, self, arguments, count);
-  rewrite_class();
+  patch_class();
   Operation handshake(g_original.do_handshake, self, socket.get(), arguments, count);
   handshake.connection().drained = false;
   return handshake.run();
@@ -453,14 +448,14 @@ bool install_into(PyObject* module) noexcept {
 }  // namespace
 
 bool install() noexcept {
-  if (g_rewrite_class != nullptr || g_original.read) return true;
+  if (g_patch_class != nullptr || g_original.read) return true;
   // Now, for by the first handshake a server may have given up the right to read it.
   const Ref module = Ref::steal(PyImport_ImportModule("coev._ssl_class"));
-  g_rewrite_class = module ? PyObject_GetAttrString(module.get(), "patch") : nullptr;
-  return g_rewrite_class != nullptr && when_loaded("_ssl", install_into);
+  g_patch_class = module ? PyObject_GetAttrString(module.get(), "patch") : nullptr;
+  return g_patch_class != nullptr && when_loaded("_ssl", install_into);
 }
 
-bool is_connection(PyTypeObject* type) noexcept { return type == g_type && type != nullptr; }
+bool is_connection(PyTypeObject* type) noexcept { return type == g_type; }
 
 PyObject* read(PyObject* connection, PyObject* const* arguments, Py_ssize_t count) noexcept {
   return replaced_read(connection, arguments, count, nullptr);

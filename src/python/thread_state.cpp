@@ -629,6 +629,11 @@ void set_exception(PyObject* exception) noexcept {
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
 }
 
+void restore_exception(PyObject* exception) noexcept {
+  PyErr_Restore(Py_NewRef(reinterpret_cast<PyObject*>(Py_TYPE(exception))), Py_NewRef(exception),
+                PyException_GetTraceback(exception));
+}
+
 void report_thread_exception(PyObject* function) noexcept {
 #if PY_VERSION_HEX >= 0x030D0000
   PyErr_FormatUnraisable("Exception ignored in thread started by %R", function);

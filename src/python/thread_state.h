@@ -78,8 +78,10 @@ struct LockLayout {
 // The exception that is set, normalized and with its traceback, taken off the
 // thread state. New reference. REQUIRES: one is set.
 [[nodiscard]] PyObject* take_exception() noexcept;
-// Sets it again. Borrows it.
+// Raises it here: what is being handled becomes its context. Borrows it.
 void set_exception(PyObject* exception) noexcept;
+// Sets it again as it was, with its own context. Borrows it.
+void restore_exception(PyObject* exception) noexcept;
 
 // Reports the exception that is set as a thread's last words, through
 // sys.unraisablehook.
