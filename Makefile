@@ -21,7 +21,7 @@ help:  ## This list
 
 .PHONY: system
 system:
-	@.ci/apt g++ libev-dev
+	@.ci/apt g++ libev-dev libpq-dev
 
 .PHONY: native-system
 native-system:
