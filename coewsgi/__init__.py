@@ -1,0 +1,1 @@
+"""coewsgi: a strict and fast WSGI server, one coroutine for each connection."""
