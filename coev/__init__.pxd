@@ -8,6 +8,7 @@
 # may be NULL; object results are new references. Functions without nogil need
 # the GIL.
 from cpython.ref cimport PyObject
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef extern from "coev/coev.h":
     int COEV_ABI_MAJOR
@@ -15,6 +16,11 @@ cdef extern from "coev/coev.h":
     const char* COEV_CAPSULE_NAME
     int COEV_READABLE
     int COEV_WRITABLE
+    int COEV_PERMIT
+    int COEV_CLOSED
+    const int64_t COEV_NEVER
+    int COEV_KEEP
+    int COEV_UNLIMITED
 
     ctypedef struct coev_lock:
         pass
@@ -79,5 +85,21 @@ cdef extern from "coev/coev.h":
         int (*offload)(void (*function)(void* argument) noexcept nogil, void* argument,
                        void (*release)(void* argument) noexcept nogil,
                        double timeout) except -1
+
+        # --- 1.1: file descriptors that have an owner ---
+        int (*wait_fd_owned)(int fd, int events, double timeout, const void* owner) except -1
+        int (*wait_fd_until)(int fd, int events, int64_t deadline_ns,
+                             const void* owner) except -1
+        void (*disown_fd)(int fd, const void* owner) noexcept
+        int64_t (*deadline_after)(double seconds) noexcept nogil
+
+        # --- 1.1: who runs ---
+        uint64_t (*current_id)() noexcept nogil
+        uint32_t (*fork_generation)() noexcept nogil
+
+        # --- 1.1: offload ---
+        int (*offload_call)(void (*function)(void* argument) noexcept nogil, void* argument,
+                            void (*release)(void* argument) noexcept nogil,
+                            double timeout, int flags) except -1
 
     const coev_api* coev_import() except NULL

@@ -6,6 +6,7 @@ import signal
 import socket
 
 import pytest
+from support_capsule import api, built, c_module  # noqa: F401
 
 import coev
 from coev import _coev

@@ -1,12 +1,9 @@
-"""The C API: two extensions, in C and in Cython, built here against the installed coev."""
+"""The C API, used by two extensions, one in C and one in Cython."""
 
 import gc
-import importlib.util
 import os
 import re
-import shlex
 import socket
-import subprocess
 import sys
 import sysconfig
 import threading
@@ -15,85 +12,22 @@ from pathlib import Path
 
 import pytest
 from run_script import check_script
+from support_capsule import (
+    CLOSED,
+    PERMIT,
+    READABLE,
+    SOURCES,
+    WRITABLE,
+    compile_module,
+    compiler,
+    load,
+    run,
+    settle,
+)
 
 import coev
 
-SOURCES = Path(__file__).resolve().parent / "capsule"
-INSTALLED = Path(coev.__file__).resolve().parent.parent
-READABLE, WRITABLE = 1, 2
-
 pytestmark = pytest.mark.usefixtures("nothing_left")
-
-
-# --- building -------------------------------------------------------------------------
-
-
-def compiler():
-    return shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
-
-
-def run(command, **options):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
-    assert done.returncode == 0, f"{shlex.join(map(str, command))}\n{done.stdout}{done.stderr}"
-    return done
-
-
-def compile_module(folder, name, source, *flags, include=None):
-    """Compile *source* as extension *name*; return the path of the module."""
-    target = folder / (name + sysconfig.get_config_var("EXT_SUFFIX"))
-    run(
-        [*compiler(), "-shared", "-fPIC", "-O1", "-pthread", f"-DMODULE_NAME={name}", *flags]
-        + ["-I" + sysconfig.get_path("include"), "-I" + (include or coev.get_include())]
-        + [str(source), "-o", str(target)]
-    )
-    return target
-
-
-def load(path):
-    name = path.name.partition(".")[0]
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def build_c(folder):
-    return compile_module(folder, "capsule_c", SOURCES / "capsule_c.c", "-Wall", "-Werror")
-
-
-def build_cython(folder):
-    pytest.importorskip("Cython", reason="the Cython module needs Cython, see the extra 'test'")
-    translated = folder / "capsule_cython.c"
-    # Nothing but the installed package says where the declarations are.
-    run(
-        [sys.executable, "-m", "cython", str(SOURCES / "capsule_cython.pyx"), "-o", translated],
-        cwd=folder,
-        env=dict(os.environ, PYTHONPATH=str(INSTALLED)),
-    )
-    return compile_module(folder, "capsule_cython", translated)
-
-
-@pytest.fixture(scope="session", params=[build_c, build_cython], ids=["c", "cython"])
-def built(request, tmp_path_factory):
-    return load(request.param(tmp_path_factory.mktemp("capsule")))
-
-
-@pytest.fixture
-def api(built):
-    return built
-
-
-@pytest.fixture(scope="session")
-def c_module(tmp_path_factory):
-    return load(build_c(tmp_path_factory.mktemp("capsule_c")))
-
-
-def settle(seconds=0.0):
-    """Let every other coroutine run until it waits."""
-    for _ in range(3):
-        coev.yield_now()
-    if seconds:
-        coev.sleep(seconds)
 
 
 # --- the header and its versions --------------------------------------------------------
@@ -328,7 +262,7 @@ def test_wait_fd_returns_the_events_seen(api, socket_pair):
 
 
 def test_wait_fd_refuses_unknown_events(api, socket_pair):
-    for events in (0, 4, -1):
+    for events in (0, PERMIT, CLOSED, READABLE | 16, -1):
         with pytest.raises(ValueError, match="COEV_READABLE"):
             api.wait_fd(socket_pair[0].fileno(), events)
 

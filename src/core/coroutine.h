@@ -75,7 +75,7 @@ struct Coroutine : ListLink {
   WaitQueue* queue = nullptr;     // where it is parked; not owned
   void* thread_state = nullptr;   // the binding's; made once a slot
   void* owner = nullptr;          // the binding's object for the running function
-  std::uint16_t wait_events = 0;  // while parked on an fd: the events waited for
+  std::uint16_t wait_events = 0;  // the events it waits for on an fd; else 0
   CoroutineState state = CoroutineState::kFinished;
   Status wake_status = Status::kOk;
   bool interrupt_pending = false;  // consumed by the interrupted operation's caller

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <utility>
+
 #include "core/allocation.h"
 #include "core/registry.h"
 #include "core/scheduler.h"
@@ -157,7 +159,13 @@ void Readiness::stop_unused(Entry& entry) noexcept {
 
 Status Readiness::wait(int fd, unsigned events, Deadline deadline, const void* owner,
                        unsigned* ready) noexcept {
-  scheduler_.run_messages();  // a forget() of another OS thread must come first
+  scheduler_.run_messages();  // a forget() or unpark() of another OS thread must come first
+  Coroutine& self = scheduler_.current();
+  const bool takes_permit = (events & kPermit) != 0;
+  if (takes_permit && std::exchange(self.permit, false)) {
+    if (ready != nullptr) *ready = kPermit;
+    return Status::kOk;
+  }
   Entry* entry = nullptr;
   if (const Status found = find_or_add(fd, &entry); found != Status::kOk) return found;
   const bool kept = owner != nullptr && entry->owner == owner;
@@ -166,12 +174,14 @@ Status Readiness::wait(int fd, unsigned events, Deadline deadline, const void* o
     entry->drained = false;
   }
   if (const Status watched = watch(*entry, events, kept); watched != Status::kOk) return watched;
-  Coroutine& self = scheduler_.current();
   self.wait_events = static_cast<std::uint16_t>(events);
   const Status status = scheduler_.park(entry->waiters, deadline);
   __builtin_prefetch(owner);  // among thousands a miss, which the next system call hides
-  // on_event() left in wait_events what it saw.
-  if (ready != nullptr) *ready = status == Status::kOk ? self.wait_events : 0;
+  // on_event() left in wait_events what it saw, and unpark() kPermit alone.
+  unsigned seen = self.wait_events;
+  self.wait_events = 0;
+  if (takes_permit && status == Status::kOk && std::exchange(self.permit, false)) seen |= kPermit;
+  if (ready != nullptr) *ready = status == Status::kOk ? seen : 0;
   if (entry->owner == nullptr) stop_unused(*entry);
   return status;
 }
@@ -258,9 +268,15 @@ void Readiness::on_event(Entry& entry, ev_io& watcher, unsigned events) noexcept
   Scheduler::wake(*waiter);
 }
 
-void Readiness::forget_here(int fd) noexcept {
+std::uint16_t Readiness::forgotten(int fd) noexcept {
+  const Entry* entry = find(fd);
+  return entry == nullptr ? 0 : entry->forgotten;
+}
+
+void Readiness::forget_here(int fd, const void* owner) noexcept {
   Entry* entry = find(fd);
-  if (entry == nullptr) return;
+  if (entry == nullptr || (owner != nullptr && entry->owner != owner)) return;
+  ++entry->forgotten;
   entry->owner = nullptr;
   entry->drained = false;
   stop(*entry, entry->reader);
@@ -274,16 +290,17 @@ void Readiness::forget_here(int fd) noexcept {
 struct ForgetMessage : Message {
   Scheduler* scheduler;
   int fd;
+  const void* owner;
   static void deliver(Message& message) noexcept {
     auto& self = static_cast<ForgetMessage&>(message);
-    self.scheduler->readiness().forget_here(self.fd);
+    self.scheduler->readiness().forget_here(self.fd, self.owner);
     delete &self;
   }
 };
 
-void Readiness::forget(int fd) noexcept {
+void Readiness::forget(int fd, const void* owner) noexcept {
   Scheduler* here = Scheduler::find();
-  if (here != nullptr) here->readiness().forget_here(fd);
+  if (here != nullptr) here->readiness().forget_here(fd, owner);
   if (Scheduler::count() <= (here != nullptr ? 1U : 0U)) return;
   for_each_scheduler([&](Scheduler& scheduler) {
     if (&scheduler == here) return;
@@ -292,6 +309,7 @@ void Readiness::forget(int fd) noexcept {
     message->run = ForgetMessage::deliver;
     message->scheduler = &scheduler;
     message->fd = fd;
+    message->owner = owner;
     scheduler.post(*message);
   });
 }

@@ -17,6 +17,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -34,6 +35,8 @@ struct Coroutine;
 
 inline constexpr unsigned kReadable = EV_READ;
 inline constexpr unsigned kWritable = EV_WRITE;
+inline constexpr unsigned kPermit = 4;  // of no fd: Scheduler::unpark() ends the wait
+static_assert((kPermit & (kReadable | kWritable)) == 0);
 
 // One of several fds that a coroutine waits for at once.
 struct Watch : ListLink {
@@ -51,7 +54,10 @@ class Readiness {
 
   // Waits until `fd` has one of `events` (kReadable | kWritable), has failed or
   // hung up. `*ready` gets the events seen. `owner` may be nullptr.
-  // SWITCHES: always, unless the wait ends before anybody else is ready.
+  // With kPermit among the events the wait takes the permit that unpark() gives,
+  // perhaps has given before, and ends; kPermit is then among the events seen.
+  // SWITCHES: always, unless a permit is there already or the wait ends before
+  // anybody else is ready.
   // ERRORS: kTimedOut, kInterrupted, kClosed (forget() was called, or fd is not
   // open), kNoMemory.
   Status wait(int fd, unsigned events, Deadline deadline, const void* owner,
@@ -71,8 +77,13 @@ class Readiness {
 
   // `fd` is about to be closed, or was just opened: every waiter of every
   // scheduler wakes with kClosed, and nothing known about `fd` survives.
-  // THREAD: any.
-  static void forget(int fd) noexcept;
+  // With an `owner`, only where `fd` is that owner's: its number may serve
+  // somebody else by now. THREAD: any.
+  static void forget(int fd, const void* owner = nullptr) noexcept;
+
+  // How often `fd` was forgotten here, modulo 65536. Who was interrupted and waits
+  // again compares: it was in no queue when forget() looked for waiters.
+  [[nodiscard]] std::uint16_t forgotten(int fd) noexcept;
 
   // Call before each look at the kernel. Waiters of an fd that was closed without
   // forget() wake with kClosed: libev ends the process where it finds such an fd
@@ -95,9 +106,11 @@ class Readiness {
     IntrusiveList<Watch> watches;   // each on the stack or heap of who waits in wait_any()
     std::unique_ptr<ev_io> writer;  // made by the first who waits to write
     int fd = -1;
+    std::uint16_t forgotten = 0;
     bool drained = false;
     bool changed = false;  // in the list that begins at changed_
   };
+  static_assert(sizeof(Entry) == 128);
   // Neighbours are made together: an index of single entries would be a miss as well.
   static constexpr std::size_t kBlockEntries = 16;
   using Block = std::array<Entry, kBlockEntries>;
@@ -119,7 +132,7 @@ class Readiness {
   void end_watch(Watch& watch) noexcept;
   bool wake_watchers(Entry& entry, unsigned events, Status status) noexcept;
   void stop_unused(Entry& entry) noexcept;
-  void forget_here(int fd) noexcept;
+  void forget_here(int fd, const void* owner = nullptr) noexcept;
   void on_event(Entry& entry, ev_io& watcher, unsigned events) noexcept;
   static void io_event(struct ev_loop* loop, ev_io* watcher, int events) noexcept;
 

@@ -29,6 +29,13 @@ std::atomic<std::uint64_t> g_next_id{1};
 // initial-exec: one instruction to reach, also from a shared library.
 thread_local Scheduler* t_scheduler __attribute__((tls_model("initial-exec"))) = nullptr;
 
+thread_local std::uint64_t t_native_id __attribute__((tls_model("initial-exec"))) = 0;
+
+std::uint64_t native_id() noexcept {
+  if (t_native_id == 0) t_native_id = g_next_id.fetch_add(1);
+  return t_native_id;
+}
+
 pthread_key_t exit_key(void (*destructor)(void*)) noexcept {
   static const pthread_key_t key = [destructor] {
     pthread_key_t made;
@@ -47,6 +54,14 @@ void Scheduler::set_pool_ceiling(std::size_t slots) noexcept { g_pool_ceiling = 
 std::size_t Scheduler::pool_ceiling() noexcept { return g_pool_ceiling; }
 std::size_t Scheduler::count() noexcept { return Registry::instance().size(); }
 Scheduler* Scheduler::find() noexcept { return t_scheduler; }
+
+std::uint64_t Scheduler::current_id() noexcept {
+  if (t_scheduler == nullptr) return native_id();
+  // One that has ended and looks for the next to run is nobody's owner.
+  constexpr std::uint64_t kNobody = UINT64_MAX;
+  const std::uint64_t id = t_scheduler->current_->id;
+  return id != 0 ? id : kNobody;
+}
 
 Scheduler& Scheduler::get() noexcept {
   if (t_scheduler != nullptr) [[likely]]
@@ -67,7 +82,7 @@ Scheduler::Scheduler() noexcept
       readiness_(*this, loop_) {
   adopt(native_);
   native_.state = CoroutineState::kRunning;
-  native_.id = g_next_id.fetch_add(1);
+  native_.id = native_id();
   sanitizer::adopt_native_stack(native_.fiber);
 }
 
@@ -95,6 +110,7 @@ void Scheduler::on_thread_exit(void* scheduler) noexcept {
   auto* self = static_cast<Scheduler*>(scheduler);
   Registry::instance().remove(*self);
   t_scheduler = nullptr;
+  t_native_id = 0;  // who comes later on this OS thread is somebody else
   if (self->pool_.size() == self->stacks_.size() && self->main_ == &self->native_) delete self;
 }
 
@@ -439,8 +455,10 @@ void Scheduler::unpark(Coroutine& coroutine, std::uint64_t id) noexcept {
   }
   if (coroutine.id != id) return;
   coroutine.permit = true;
-  if (coroutine.state == CoroutineState::kParked && coroutine.queue == &home.permits_ &&
-      withdraw(coroutine)) {
+  const bool waits_for_permit =
+      coroutine.queue == &home.permits_ || (coroutine.wait_events & kPermit) != 0;
+  if (coroutine.state == CoroutineState::kParked && waits_for_permit && withdraw(coroutine)) {
+    coroutine.wait_events = 0;
     wake(coroutine);
   }
 }

@@ -64,6 +64,10 @@ class Scheduler {
   [[nodiscard]] static Scheduler* find() noexcept;
   // Schedulers alive in the process. THREAD: any.
   [[nodiscard]] static std::size_t count() noexcept;
+  // A number of the running coroutine that nobody else of the process ever has, the
+  // same in a forked child; never 0. Without a scheduler: of the OS thread, whose main
+  // coroutine has it later. Allocates nothing. THREAD: any.
+  [[nodiscard]] static std::uint64_t current_id() noexcept;
   // Once, before the first scheduler is made.
   static void install_hooks(const Hooks& hooks) noexcept;
 
@@ -132,7 +136,8 @@ class Scheduler {
     return yield();
   }
 
-  // Waits for unpark(), which may have come before. SWITCHES: only if it has not.
+  // Waits for unpark(), which may have come before. Readiness::wait() can, too.
+  // SWITCHES: only if it has not.
   Status park_for_permit(Deadline deadline) noexcept;
 
   // Counts an operation that succeeded without parking, and yields when the
@@ -149,8 +154,8 @@ class Scheduler {
   // Makes a coroutine ready that the caller claimed from its wait queue.
   // SWITCHES: never. THREAD: any.
   static void wake(Coroutine& coroutine, Status status = Status::kOk) noexcept;
-  // Gives the permit that park_for_permit() waits for, if the slot still runs the
-  // function that had `id`. THREAD: any.
+  // Gives the permit that park_for_permit() and a wait for kPermit wait for, if the
+  // slot still runs the function that had `id`. THREAD: any.
   static void unpark(Coroutine& coroutine, std::uint64_t id) noexcept;
   // The same for whoever cannot know that the coroutine's OS thread, and with it
   // the slot, still exists: `home` is the serial() of its scheduler.

@@ -4,6 +4,7 @@
 // the edges (Python, the C API) and are turned into deadlines once.
 #pragma once
 
+#include <cmath>
 #include <compare>
 #include <cstdint>
 #include <limits>
@@ -22,6 +23,12 @@ class Deadline {
   static Deadline after(std::int64_t timeout_ns) noexcept {
     const std::int64_t now = now_ns();
     return timeout_ns >= kNever - now ? never() : Deadline(now + timeout_ns);
+  }
+  // Rounded up to a nanosecond; a negative timeout has passed. REQUIRES: no NaN.
+  static Deadline after_seconds(double seconds) noexcept {
+    constexpr double kTooLong = 9.2e9;  // just under what nanoseconds in an int64 hold
+    if (seconds >= kTooLong) return never();
+    return seconds <= 0 ? after(0) : after(static_cast<std::int64_t>(std::ceil(seconds * 1e9)));
   }
 
   [[nodiscard]] constexpr bool is_never() const noexcept { return ns_ == kNever; }

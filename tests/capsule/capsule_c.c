@@ -115,6 +115,57 @@ static PyObject* forget_fd(PyObject* self, PyObject* arguments) {
   Py_RETURN_NONE;
 }
 
+/* Owners are addresses; here a number stands for one. */
+static const void* owner_of(Py_ssize_t number) { return number == 0 ? NULL : (char*)NULL + number; }
+
+static PyObject* wait_fd_owned(PyObject* self, PyObject* arguments) {
+  int fd, events;
+  double timeout = -1;
+  Py_ssize_t owner = 1;
+  (void)self;
+  if (!PyArg_ParseTuple(arguments, "ii|dn", &fd, &events, &timeout, &owner)) return NULL;
+  return outcome(coev->wait_fd_owned(fd, events, timeout, owner_of(owner)));
+}
+
+static PyObject* wait_fd_until(PyObject* self, PyObject* arguments) {
+  int fd, events;
+  long long deadline_ns = COEV_NEVER;
+  Py_ssize_t owner = 1;
+  (void)self;
+  if (!PyArg_ParseTuple(arguments, "ii|Ln", &fd, &events, &deadline_ns, &owner)) return NULL;
+  return outcome(coev->wait_fd_until(fd, events, deadline_ns, owner_of(owner)));
+}
+
+static PyObject* disown_fd(PyObject* self, PyObject* arguments) {
+  int fd;
+  Py_ssize_t owner;
+  (void)self;
+  if (!PyArg_ParseTuple(arguments, "in", &fd, &owner)) return NULL;
+  coev->disown_fd(fd, owner_of(owner));
+  Py_RETURN_NONE;
+}
+
+static PyObject* deadline_after(PyObject* self, PyObject* seconds) {
+  (void)self;
+  return PyLong_FromLongLong(coev->deadline_after(PyFloat_AsDouble(seconds)));
+}
+
+/* --- who runs ----------------------------------------------------------------------------- */
+
+static PyObject* current_id(PyObject* self, PyObject* none) {
+  (void)self, (void)none;
+  return PyLong_FromUnsignedLongLong(coev->current_id());
+}
+
+static PyObject* fork_generation(PyObject* self, PyObject* none) {
+  uint32_t generation;
+  (void)self, (void)none;
+  Py_BEGIN_ALLOW_THREADS;
+  generation = coev->fork_generation();
+  Py_END_ALLOW_THREADS;
+  return PyLong_FromUnsignedLong(generation);
+}
+
 /* --- parking ------------------------------------------------------------------------------ */
 
 static PyObject* park(PyObject* self, PyObject* arguments) {
@@ -329,6 +380,19 @@ static PyObject* offload_nap(PyObject* self, PyObject* arguments) {
   return outcome(coev->offload(take_nap, nap, release_nap, timeout));
 }
 
+/* Sleeps like offload_nap(); returns the outcome, and frees what is the caller's. */
+static PyObject* offload_call(PyObject* self, PyObject* arguments) {
+  double seconds, timeout = -1;
+  int flags = 0;
+  (void)self;
+  if (!PyArg_ParseTuple(arguments, "d|di", &seconds, &timeout, &flags)) return NULL;
+  struct nap* nap = malloc(sizeof(struct nap));
+  nap->us = (unsigned)(seconds * 1e6);
+  int result = coev->offload_call(take_nap, nap, release_nap, timeout, flags);
+  if (result == 1 && (flags & COEV_KEEP) != 0) free(nap);
+  return outcome(result);
+}
+
 static PyObject* naps(PyObject* self, PyObject* none) {
   (void)self, (void)none;
   return Py_BuildValue("ii", __atomic_load_n(&naps_taken, __ATOMIC_SEQ_CST),
@@ -361,6 +425,12 @@ static PyMethodDef functions[] = {
     {"throw_into", throw_into, METH_VARARGS, NULL},
     {"wait_fd", wait_fd, METH_VARARGS, NULL},
     {"forget_fd", forget_fd, METH_VARARGS, NULL},
+    {"wait_fd_owned", wait_fd_owned, METH_VARARGS, NULL},
+    {"wait_fd_until", wait_fd_until, METH_VARARGS, NULL},
+    {"disown_fd", disown_fd, METH_VARARGS, NULL},
+    {"deadline_after", deadline_after, METH_O, NULL},
+    {"current_id", current_id, METH_NOARGS, NULL},
+    {"fork_generation", fork_generation, METH_NOARGS, NULL},
     {"park", park, METH_VARARGS, NULL},
     {"unpark", unpark, METH_O, NULL},
     {"unpark_from_pthread", unpark_from_pthread, METH_VARARGS, NULL},
@@ -377,6 +447,7 @@ static PyMethodDef functions[] = {
     {"stream_write", stream_write, METH_VARARGS, NULL},
     {"stream_flush", stream_flush, METH_VARARGS, NULL},
     {"offload_nap", offload_nap, METH_VARARGS, NULL},
+    {"offload_call", offload_call, METH_VARARGS, NULL},
     {"naps", naps, METH_NOARGS, NULL},
     {"call_back", call_back, METH_O, NULL},
     {NULL, NULL, 0, NULL}};

@@ -6,7 +6,17 @@ from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cpython.ref cimport PyObject, Py_DECREF, Py_INCREF
 from libc.stdlib cimport free, malloc
 
-from coev cimport coev_api, coev_import, coev_lock, coev_stream, coev_waker
+from libc.stdint cimport int64_t
+
+from coev cimport (
+    COEV_KEEP,
+    COEV_NEVER,
+    coev_api,
+    coev_import,
+    coev_lock,
+    coev_stream,
+    coev_waker,
+)
 
 cdef extern from *:
     """
@@ -85,6 +95,34 @@ def wait_fd(int fd, int events, double timeout=-1):
 
 def forget_fd(int fd):
     api.forget_fd(fd)
+
+
+def wait_fd_owned(int fd, int events, double timeout=-1, size_t owner=1):
+    return api.wait_fd_owned(fd, events, timeout, <const void*>owner)
+
+
+def wait_fd_until(int fd, int events, int64_t deadline_ns=COEV_NEVER, size_t owner=1):
+    return api.wait_fd_until(fd, events, deadline_ns, <const void*>owner)
+
+
+def disown_fd(int fd, size_t owner):
+    api.disown_fd(fd, <const void*>owner)
+
+
+def deadline_after(double seconds):
+    return api.deadline_after(seconds)
+
+
+# --- who runs ---
+
+def current_id():
+    return api.current_id()
+
+
+def fork_generation():
+    with nogil:
+        generation = api.fork_generation()
+    return generation
 
 
 # --- parking ---
@@ -233,6 +271,15 @@ def offload_nap(double seconds, double timeout=-1):
     nap = <unsigned*>malloc(sizeof(unsigned))
     nap[0] = <unsigned>(seconds * 1e6)
     return api.offload(take_nap, nap, release_nap, timeout)
+
+
+def offload_call(double seconds, double timeout=-1, int flags=0):
+    nap = <unsigned*>malloc(sizeof(unsigned))
+    nap[0] = <unsigned>(seconds * 1e6)
+    result = api.offload_call(take_nap, nap, release_nap, timeout, flags)
+    if result == 1 and flags & COEV_KEEP:
+        free(nap)
+    return result
 
 
 def naps():

@@ -23,17 +23,28 @@
 
 #include <Python.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define COEV_ABI_MAJOR 1
-#define COEV_ABI_MINOR 0
+#define COEV_ABI_MINOR 1
 #define COEV_CAPSULE_NAME "coev._coev._C_API"
 
+/* Events of wait_fd() and its kin. */
 #define COEV_READABLE 1
 #define COEV_WRITABLE 2
+#define COEV_PERMIT 4 /* 1.1: unpark() ends the wait, too */
+#define COEV_CLOSED 8 /* 1.1: a closed fd is an event, not OSError EBADF */
+
+/* 1.1: the deadline that never comes. */
+#define COEV_NEVER INT64_MAX
+
+/* 1.1: flags of offload_call(). */
+#define COEV_KEEP 1      /* after 1 the argument is the caller's, and release is not called */
+#define COEV_UNLIMITED 2 /* not one of the few that run at a time: starts at once */
 
 typedef struct coev_lock coev_lock;
 typedef struct coev_waker coev_waker;
@@ -173,6 +184,55 @@ typedef struct coev_api {
    * Switches: always. */
   int (*offload)(void (*function)(void* argument), void* argument, void (*release)(void* argument),
                  double timeout);
+
+  /* --- 1.1: file descriptors that have an owner ------------------------------------ */
+
+  /* wait_fd() for whoever promises to call forget_fd() or disown_fd() before fd is
+   * closed: the kernel then keeps what it was told between two waits, and a request
+   * with its answer costs two system calls less. owner is an address that stands for
+   * the connection; every wait for fd gives the same, and nobody else gives it. NULL
+   * is wait_fd(). While other code may close fd, or put another file behind its
+   * number, wait without an owner.
+   * With COEV_PERMIT among the events the wait also ends when the coroutine gets its
+   * permit, by unpark() or a waker, or has got it before: COEV_PERMIT is then among
+   * the events seen, perhaps beside others, and the permit is used up.
+   * With COEV_CLOSED an fd that is closed, or not open, is the event COEV_CLOSED
+   * alone, and no exception. Both may also be asked of wait_fd().
+   * Otherwise as wait_fd(). Switches: always, unless the permit is there already. */
+  int (*wait_fd_owned)(int fd, int events, double timeout, const void* owner);
+
+  /* wait_fd_owned() until a deadline that deadline_after() gave, which serves all
+   * waits of an operation. One that has passed only looks. owner may be NULL. */
+  int (*wait_fd_until)(int fd, int events, int64_t deadline_ns, const void* owner);
+
+  /* forget_fd() for the waits of owner alone: nothing happens where fd is not, or not
+   * any more, owner's. For whoever cannot know whether a library has closed fd, and
+   * its number serves somebody else. Switches: never. */
+  void (*disown_fd)(int fd, const void* owner);
+
+  /* The deadline that is so many seconds away, in nanoseconds of coev's clock;
+   * COEV_NEVER for a negative number or NaN. Needs no GIL. Switches: never. */
+  int64_t (*deadline_after)(double seconds);
+
+  /* --- 1.1: who runs ------------------------------------------------------------------ */
+
+  /* A number of the running coroutine, or of an OS thread that has none, which no
+   * other ever has in this process; it stays with the one that forked. Never 0. For
+   * locks that know their owner. Allocates nothing, needs no GIL. Switches: never. */
+  uint64_t (*current_id)(void);
+
+  /* How many forks lie between the process that imported coev and this one: a
+   * connection of another generation is the parent's. Needs no GIL. Switches: never. */
+  uint32_t (*fork_generation)(void);
+
+  /* --- 1.1: offload ------------------------------------------------------------------- */
+
+  /* offload() with flags. COEV_KEEP: after 1 release is not called, and the caller
+   * reads its results from argument and frees it. COEV_UNLIMITED: the function does
+   * not wait for a place among the few that run at a time, and takes none from
+   * others; for what may hang long, or what others that run wait for. */
+  int (*offload_call)(void (*function)(void* argument), void* argument,
+                      void (*release)(void* argument), double timeout, int flags);
 } coev_api;
 
 /* The table of the installed coev, or NULL with ImportError set. */

@@ -4,6 +4,7 @@
 #include "python/base/arguments.h"
 #include "python/base/ref.h"
 #include "python/waiting/blocking.h"
+#include "python/waiting/fd_waiting.h"
 #include "python/waiting/offloading.h"
 #include "python/waiting/timeouts.h"
 
@@ -20,14 +21,13 @@ PyObject* function_sleep(PyObject*, PyObject* seconds) {
 }
 
 // The common end of the functions that wait for an fd; the events seen, or -1.
-long wait_for_fd(PyObject* object, unsigned events, PyObject* timeout) noexcept {
+long wait_for_events(PyObject* object, unsigned events, PyObject* timeout) noexcept {
   Deadline deadline = Deadline::never();
   if (!parse_timeout(timeout, &deadline) || !can_block()) return -1;
   const int fd = parse_fd(object);
   if (fd < 0) return -1;
   unsigned ready = 0;
-  Readiness& readiness = thread_state::scheduler().readiness();
-  const Status status = wait([&] { return readiness.wait(fd, events, deadline, nullptr, &ready); });
+  const Status status = wait_for_fd(fd, events, deadline, nullptr, &ready);
   if (status == Status::kOk) return static_cast<long>(ready);
   raise(status);
   return -1;
@@ -38,7 +38,7 @@ PyObject* wait_for_one(const char* name, unsigned event, PyObject* const* argume
   static constexpr const char* kNames[] = {"fd", "timeout", nullptr};
   PyObject* values[2];
   if (!parse_arguments(name, arguments, count, keywords, kNames, 1, values)) return nullptr;
-  if (wait_for_fd(values[0], event, values[1]) < 0) return nullptr;
+  if (wait_for_events(values[0], event, values[1]) < 0) return nullptr;
   Py_RETURN_NONE;
 }
 
@@ -63,7 +63,7 @@ PyObject* function_wait(PyObject*, PyObject* const* arguments, Py_ssize_t count,
     PyErr_SetString(PyExc_ValueError, "events must be READABLE, WRITABLE or both");
     return nullptr;
   }
-  const long ready = wait_for_fd(values[0], static_cast<unsigned>(events), values[2]);
+  const long ready = wait_for_events(values[0], static_cast<unsigned>(events), values[2]);
   return ready < 0 ? nullptr : PyLong_FromLong(ready);
 }
 
