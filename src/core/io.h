@@ -11,15 +11,24 @@
 
 namespace coev::io {
 
+// When the kernel itself would end a wait for `event` on `fd`, were the call one of the
+// operating system: Deadline::at(0) for a file that does not block. Asked once a call,
+// before it waits.
+using KernelDeadline = Deadline (*)(int fd, unsigned event);
+
 // All: SWITCHES: only if the kernel is not ready, or the coroutine's quota is
 // spent. ERRORS: kTimedOut, kInterrupted (in both cases nothing was moved),
-// kClosed, kSystemError (errno). `owner` as in Readiness::wait.
+// kClosed, kSystemError (errno). `owner` as in Readiness::wait. `kernel` counts where
+// there is no `deadline`; nullptr: the modes of the open file do not matter.
 //
 // A deadline that has passed still tries once. receive() gives 0 bytes at the
 // end of the stream.
 Status receive(int fd, void* buffer, std::size_t bytes, int flags, const void* owner,
-               Deadline deadline, std::size_t* count) noexcept;
+               Deadline deadline, std::size_t* count, KernelDeadline kernel = nullptr) noexcept;
 Status send(int fd, const void* buffer, std::size_t bytes, int flags, const void* owner,
-            Deadline deadline, std::size_t* count) noexcept;
+            Deadline deadline, std::size_t* count, KernelDeadline kernel = nullptr) noexcept;
+
+// Whether nothing more will be received: by shutdown() here, or the peer's end.
+[[nodiscard]] bool is_receiving_shut(int fd) noexcept;
 
 }  // namespace coev::io

@@ -14,10 +14,13 @@
 #include <cerrno>
 #include <numeric>
 
+#include "core/io.h"
+#include "core/patience.h"
 #include "core/scheduler.h"
 #include "python/cpython/thread_state.h"
 #include "python/waiting/blocking.h"
 #include "python/waiting/hidden_nonblocking.h"
+#include "python/waiting/kernel_modes.h"
 
 namespace coev::python {
 namespace {
@@ -132,16 +135,20 @@ std::size_t Descriptor::room() noexcept {
   return std::max(used < limit ? (limit - used) / 2 : 0, kLeastBytes);
 }
 
-Status Descriptor::wait(unsigned event) const noexcept {
-  Readiness& readiness = thread_state::scheduler().readiness();
-  return python::wait(
-      [&] { return readiness.wait(fd_, event, Deadline::never(), owner_, nullptr); });
+Status Descriptor::wait(unsigned event, Patience& patience) noexcept {
+  if (!patience.tried()) end_ = kernel_modes::deadline(fd_, event);
+  if (end_.ns() == 0) return Status::kTimedOut;
+  return python::wait([&] { return patience.wait(fd_, event, end_, owner_); });
 }
 
-bool Descriptor::wait_until(unsigned event) const noexcept {
-  const Status status = wait(event);
-  if (status != Status::kOk) raise(status);
-  return status == Status::kOk;
+bool Descriptor::wait_until(unsigned event) noexcept {
+  Patience patience(thread_state::scheduler());
+  while (!is_ready(event)) {
+    const Status status =
+        python::wait([&] { return patience.wait(fd_, event, Deadline::never(), owner_); });
+    if (status != Status::kOk) return raise(status), false;
+  }
+  return true;
 }
 
 bool Descriptor::may_know_nowait() const noexcept {
@@ -194,15 +201,25 @@ ssize_t Descriptor::try_write(const iovec* buffers, int count) noexcept {
   return write_little(buffers, count);
 }
 
+// Datagrams do not end: only a call that may wait is told 0 after a shutdown.
+bool Descriptor::has_ended() const noexcept {
+  return kind_ == Kind::kSocket && io::is_receiving_shut(fd_);
+}
+
 Py_ssize_t Descriptor::read_known(const iovec* buffers, int count, bool nothing_there) noexcept {
+  Patience patience(thread_state::scheduler());
   for (;; nothing_there = false) {
     if (!nothing_there) {
-      const ssize_t got = try_read(buffers, count);
+      ssize_t got = try_read(buffers, count);
+      if (got < 0 && errno == EAGAIN && patience.tried() && has_ended()) {
+        got = without_gil([&] { return ::readv(fd_, buffers, count); });
+      }
       if (got >= 0) return got;
       if (errno != EAGAIN) return PyErr_SetFromErrno(PyExc_OSError), kFailed;
     }
-    if (nonblocking()) return kWouldBlock;
-    if (!wait_until(kReadable)) return kFailed;
+    const Status status = wait(kReadable, patience);
+    if (status == Status::kTimedOut) return kWouldBlock;
+    if (status != Status::kOk) return raise(status), kFailed;
   }
 }
 
@@ -238,21 +255,22 @@ Py_ssize_t Descriptor::write(iovec* buffers, int count, Py_ssize_t* written) noe
   const auto turn = [&] {
     return scheduler.current().interrupt_pending ? Status::kInterrupted : scheduler.spend_quota();
   };
+  Patience patience(scheduler);
   for (;;) {
     const Status quota = python::wait(turn);
     if (quota != Status::kOk) return raise(quota), kFailed;
     const ssize_t put = try_write(buffers, count);
     if (put >= 0) {
+      patience = Patience(scheduler);
       *written += put;
       use_up(buffers, count, static_cast<std::size_t>(put));
       if (count == 0 || put == 0 || kind_ == Kind::kOther) return *written;
     } else if (errno != EAGAIN) {
       if (*written > 0) return *written;
       return PyErr_SetFromErrno(PyExc_OSError), kFailed;
-    } else if (nonblocking()) {
-      return *written > 0 ? *written : kWouldBlock;
     } else {
-      const Status status = wait(kWritable);
+      const Status status = wait(kWritable, patience);
+      if (status == Status::kTimedOut) return *written > 0 ? *written : kWouldBlock;
       if (status == Status::kClosed && *written > 0) return *written;
       if (status != Status::kOk) return raise(status), kFailed;
     }

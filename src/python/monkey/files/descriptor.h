@@ -15,6 +15,11 @@
 
 #include "core/readiness.h"
 #include "core/status.h"
+#include "core/time.h"
+
+namespace coev {
+class Patience;
+}
 
 namespace coev::python {
 
@@ -29,7 +34,7 @@ class Descriptor {
 
   // What read() and write() return besides a number of bytes.
   static constexpr Py_ssize_t kFailed = -1;      // an exception is set
-  static constexpr Py_ssize_t kWouldBlock = -2;  // and the user asked for O_NONBLOCK
+  static constexpr Py_ssize_t kWouldBlock = -2;  // and the kernel would not wait (longer)
   static constexpr Py_ssize_t kDirect = -3;      // not waits(): nothing was done
 
   // REQUIRES, both: may_wait(), and room for, or, at least one byte.
@@ -45,8 +50,8 @@ class Descriptor {
 
   // Whether somebody has a FIFO open to write, or had and has left its bytes.
   [[nodiscard]] bool has_writer() const noexcept;
-  // Waits for `event`. False with an exception set.
-  [[nodiscard]] bool wait_until(unsigned event) const noexcept;
+  // Waits until is_ready(event). False with an exception set.
+  [[nodiscard]] bool wait_until(unsigned event) noexcept;
   // Whether `event`, or an end or error, is there at this moment.
   [[nodiscard]] bool is_ready(unsigned event) const noexcept;
   // How many bytes a socket that is writable surely takes without blocking; no
@@ -64,7 +69,9 @@ class Descriptor {
     if (kind_ == Kind::kUnknown) kind_ = kind_of(fd_);
     return kind_;
   }
-  [[nodiscard]] Status wait(unsigned event) const noexcept;
+  // ERRORS: kTimedOut: as the kernel's modes have it; kInterrupted with an exception set.
+  [[nodiscard]] Status wait(unsigned event, Patience& patience) noexcept;
+  [[nodiscard]] bool has_ended() const noexcept;
   [[nodiscard]] bool may_know_nowait() const noexcept;
   // One attempt that does not block, as the system call.
   [[nodiscard]] ssize_t try_read(const iovec* buffers, int count) noexcept;
@@ -75,6 +82,7 @@ class Descriptor {
 
   int fd_;
   const void* owner_;
+  Deadline end_ = Deadline::never();  // of the call that waits
   Kind kind_ = Kind::kUnknown;
 };
 

@@ -144,11 +144,7 @@ PyObject* replaced_writev(PyObject* self, PyObject* const* arguments, Py_ssize_t
 // Waits for `event` of an end that may have to; true at once where the user asked
 // not to wait. False with an exception set.
 bool wait_for_end(Descriptor& end, unsigned event) noexcept {
-  if (!end.waits() || end.nonblocking()) return true;
-  while (!end.is_ready(event)) {
-    if (!end.wait_until(event)) return false;
-  }
-  return true;
+  return !end.waits() || end.nonblocking() || end.wait_until(event);
 }
 
 // eventfd_read and eventfd_write: the original when it is ready.

@@ -41,11 +41,7 @@ class WithGil {
 // Waits until a read of the terminal does not block. False with an exception set.
 bool wait_for_input(int fd) noexcept {
   const WithGil gil;
-  const Descriptor terminal(fd);
-  while (!terminal.is_ready(kReadable)) {
-    if (!terminal.wait_until(kReadable)) return false;
-  }
-  return true;
+  return Descriptor(fd).wait_until(kReadable);
 }
 
 // A line as CPython wants it.

@@ -1,17 +1,21 @@
 #include "python/monkey/sockets/socket_methods.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "core/io.h"
+#include "core/patience.h"
 #include "core/readiness.h"
 #include "core/scheduler.h"
 #include "python/base/arguments.h"
@@ -24,6 +28,7 @@
 #include "python/monkey/sockets/socket_layout.h"
 #include "python/waiting/blocking.h"
 #include "python/waiting/hidden_nonblocking.h"
+#include "python/waiting/kernel_modes.h"
 
 namespace coev::python::socket_methods {
 namespace {
@@ -54,6 +59,14 @@ bool must_not_wait(const SocketFields& socket, int flags) noexcept {
   return (flags & MSG_DONTWAIT) != 0 && socket.timeout_ns < 0;
 }
 
+// Raises what ended a wait: without a timeout in Python it was the kernel's, or its mode.
+// Always returns nullptr.
+PyObject* raise_wait(Status status, Deadline deadline) noexcept {
+  if (status != Status::kTimedOut || !deadline.is_never()) return raise(status);
+  errno = EAGAIN;
+  return PyErr_SetFromErrno(PyExc_OSError);
+}
+
 // --- recv and send: the hot ones ------------------------------------------------------
 
 constexpr std::size_t kScratchBytes = 64 * 1024;
@@ -78,16 +91,70 @@ Status receive_some(PyObject* self, void* buffer, std::size_t bytes, int flags, 
   return wait([&] {
     const int fd = socket_fields(self).fd;
     if (fd < 0) return Status::kClosed;
-    return io::receive(fd, buffer, bytes, flags, self, deadline, count);
+    return io::receive(fd, buffer, bytes, flags, self, deadline, count, kernel_modes::deadline);
   });
 }
 
-// The kernel heeds MSG_WAITALL only on a descriptor that blocks, so not on one
-// with a timeout.
-bool waits_for_all(const SocketFields& socket, int flags) noexcept {
+// How many bytes a read of at most `bytes` waits for, unless the stream ends before. The
+// kernel heeds MSG_WAITALL only on a descriptor that blocks, so not on one with a timeout.
+std::size_t least_bytes(const SocketFields& socket, std::size_t bytes, int flags) noexcept {
   constexpr int kTypeMask = 0xf;
-  return (flags & MSG_WAITALL) != 0 && (flags & (MSG_PEEK | MSG_OOB)) == 0 &&
-         socket.timeout_ns < 0 && (socket.type & kTypeMask) == SOCK_STREAM;
+  if (socket.timeout_ns >= 0 || (flags & MSG_OOB) != 0 || (socket.type & kTypeMask) != SOCK_STREAM)
+    return 1;
+  // A look at what is there, of which only TCP waits for more.
+  if ((flags & MSG_PEEK) != 0 && !is_ip(socket)) return 1;
+  return (flags & MSG_WAITALL) != 0 ? bytes : std::min(bytes, kernel_modes::low_water(socket.fd));
+}
+
+bool waits_for_all(const SocketFields& socket, int flags) noexcept {
+  return (flags & MSG_WAITALL) != 0 && least_bytes(socket, SIZE_MAX, flags) > 1;
+}
+
+// Whether there is nothing to wait for any more: so many bytes are there, or no more come.
+bool has_received(int fd, std::size_t bytes) noexcept {
+  int there = 0;
+  int room = 0;
+  socklen_t size = sizeof room;
+  if (ioctl(fd, FIONREAD, &there) != 0 || io::is_receiving_shut(fd)) return true;
+  // Half of the buffer is for what bytes cost: when it is full no more can come.
+  if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, &size) != 0) return true;
+  return static_cast<std::size_t>(there) >= bytes || there >= room / 2;
+}
+
+// Waits for as many bytes in the kernel, for a call that cannot collect them.
+// ERRORS: those of Patience::wait(), kInterrupted with an exception set.
+Status await_bytes(PyObject* self, std::size_t bytes, Deadline deadline) noexcept {
+  Patience patience(thread_state::scheduler());
+  return wait([&] {
+    for (;;) {
+      const int fd = socket_fields(self).fd;
+      if (fd < 0) return Status::kClosed;
+      if (has_received(fd, bytes)) return Status::kOk;
+      const Status status = patience.wait(fd, kReadable, deadline, self);
+      if (status != Status::kOk) return status;
+    }
+  });
+}
+
+// Where a read waits for several bytes, the kernel's timeout is one for all of them, and
+// what has come by then is the result.
+Status receive_several(PyObject* self, char* buffer, std::size_t bytes, std::size_t least,
+                       int flags, std::size_t* count) noexcept {
+  *count = 0;
+  const Deadline deadline = kernel_modes::deadline(socket_fields(self).fd, kReadable);
+  Status status = Status::kOk;
+  if ((flags & MSG_PEEK) != 0 && deadline.ns() != 0) {
+    status = await_bytes(self, least, deadline);
+    if (status != Status::kOk && status != Status::kTimedOut) return status;
+    return receive_some(self, buffer, bytes, flags | MSG_DONTWAIT, Deadline::at(0), count);
+  }
+  do {
+    std::size_t more = 0;
+    status = receive_some(self, buffer + *count, bytes - *count, flags, deadline, &more);
+    if (status == Status::kOk && more == 0) break;  // the end of the stream
+    *count += more;
+  } while (status == Status::kOk && *count < least);
+  return status == Status::kTimedOut && *count > 0 ? Status::kOk : status;
 }
 
 Status receive(PyObject* self, void* buffer, std::size_t bytes, int flags, Deadline deadline,
@@ -96,16 +163,10 @@ Status receive(PyObject* self, void* buffer, std::size_t bytes, int flags, Deadl
     *count = 0;
     return Status::kOk;
   }
-  const bool all = waits_for_all(socket_fields(self), flags);
-  Status status = receive_some(self, buffer, bytes, flags, deadline, count);
-  while (all && status == Status::kOk && *count < bytes) {
-    std::size_t more = 0;
-    status = receive_some(self, static_cast<char*>(buffer) + *count, bytes - *count, flags,
-                          deadline, &more);
-    if (status == Status::kOk && more == 0) break;  // the end of the stream
-    *count += more;
-  }
-  return status;
+  const std::size_t least = least_bytes(socket_fields(self), bytes, flags);
+  if (least <= 1) [[likely]]
+    return receive_some(self, buffer, bytes, flags, deadline, count);
+  return receive_several(self, static_cast<char*>(buffer), bytes, least, flags, count);
 }
 
 PyObject* receive_large(PyObject* self, Py_ssize_t bytes, int flags, Deadline deadline) noexcept {
@@ -116,7 +177,7 @@ PyObject* receive_large(PyObject* self, Py_ssize_t bytes, int flags, Deadline de
                                 flags, deadline, &count);
   if (status != Status::kOk) {
     Py_DECREF(result);
-    return raise(status);
+    return raise_wait(status, deadline);
   }
   _PyBytes_Resize(&result, static_cast<Py_ssize_t>(count));
   return result;
@@ -139,7 +200,7 @@ PyObject* replaced_recv(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   char* buffer = scratch();
   const Status status =
       receive(self, buffer, static_cast<std::size_t>(bytes), flags, deadline, &received);
-  if (status != Status::kOk) return raise(status);
+  if (status != Status::kOk) return raise_wait(status, deadline);
   return PyBytes_FromStringAndSize(buffer, static_cast<Py_ssize_t>(received));
 }
 
@@ -168,8 +229,9 @@ PyObject* replaced_recv_into(PyObject* self, PyObject* const* arguments, Py_ssiz
     return nullptr;
   }
   std::size_t received = 0;
-  const Status status = receive(self, buffer.bytes(), bytes, flags, socket.deadline(), &received);
-  if (status != Status::kOk) return raise(status);
+  const Deadline deadline = socket.deadline();
+  const Status status = receive(self, buffer.bytes(), bytes, flags, deadline, &received);
+  if (status != Status::kOk) return raise_wait(status, deadline);
   return PyLong_FromSize_t(received);
 }
 
@@ -179,7 +241,7 @@ Status send_some(PyObject* self, const char* bytes, std::size_t size, int flags,
   return wait([&] {
     const int fd = socket_fields(self).fd;
     if (fd < 0) return Status::kClosed;
-    return io::send(fd, bytes, size, flags, self, deadline, sent);
+    return io::send(fd, bytes, size, flags, self, deadline, sent, kernel_modes::deadline);
   });
 }
 
@@ -194,8 +256,9 @@ PyObject* replaced_send(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   const BufferView data(arguments[0], PyBUF_SIMPLE);
   if (!data) return complain(original);
   std::size_t sent = 0;
-  const Status status = send_some(self, data.bytes(), data.size(), flags, socket.deadline(), &sent);
-  if (status != Status::kOk) return raise(status);
+  const Deadline deadline = socket.deadline();
+  const Status status = send_some(self, data.bytes(), data.size(), flags, deadline, &sent);
+  if (status != Status::kOk) return raise_wait(status, deadline);
   return PyLong_FromSize_t(sent);
 }
 
@@ -217,7 +280,7 @@ PyObject* replaced_sendall(PyObject* self, PyObject* const* arguments, Py_ssize_
     std::size_t sent = 0;
     const Status status =
         send_some(self, data.bytes() + done, data.size() - done, flags, deadline, &sent);
-    if (status != Status::kOk) return raise(status);
+    if (status != Status::kOk) return raise_wait(status, deadline);
     done += sent;
   } while (done < data.size());
   Py_RETURN_NONE;
@@ -238,25 +301,24 @@ Status try_on_shadow(PyObject* self, PyObject** result, Call call) noexcept {
   return Status::kTimedOut;
 }
 
-// Tries, and waits for `event`, until `attempt` does not return kTimedOut.
+// Tries, and waits for `event`, until `attempt(result, patience)` does not return kTimedOut.
 template <typename Attempt>
 PyObject* until_done(PyObject* self, unsigned event, Deadline deadline, Attempt attempt) noexcept {
   Scheduler& scheduler = thread_state::scheduler();
   const Status quota = wait([&] { return scheduler.spend_quota(); });
   if (quota != Status::kOk) return raise(quota);
+  Patience patience(scheduler);
+  Deadline end = deadline;
   for (;;) {
     PyObject* result = nullptr;
-    if (attempt(&result) != Status::kTimedOut) return result;
-    const Status ready = wait_ready(self, event, deadline);
-    if (ready != Status::kOk) return raise(ready);
+    if (attempt(&result, patience) != Status::kTimedOut) return result;
+    if (deadline.is_never() && !patience.tried()) {
+      end = kernel_modes::deadline(socket_fields(self).fd, event);
+      if (end.ns() == 0) return raise_wait(Status::kTimedOut, deadline);
+    }
+    const Status ready = wait_ready(self, event, end, patience);
+    if (ready != Status::kOk) return raise_wait(ready, deadline);
   }
-}
-
-template <typename Call>
-PyObject* until_done_on_shadow(PyObject* self, unsigned event, Deadline deadline,
-                               Call call) noexcept {
-  return until_done(self, event, deadline,
-                    [&](PyObject** result) { return try_on_shadow(self, result, call); });
 }
 
 // The arguments with MSG_DONTWAIT among their flags.
@@ -271,21 +333,27 @@ class WithFlags {
     int flags = 0;
     if (count > flags_at && !parse_int(values[flags_at], &flags)) return false;
     flags_ = Ref::steal(PyLong_FromLong(flags | MSG_DONTWAIT));
+    user_flags_ = Ref::steal(PyLong_FromLong(flags));
     values_[flags_at] = flags_.get();
+    flags_at_ = flags_at;
     given_ = flags;
-    return static_cast<bool>(flags_);
+    return flags_ && user_flags_;
   }
   [[nodiscard]] int given() const noexcept { return given_; }
   PyObject* call(const Original& original, PyObject* shadow) const noexcept {
     return original(shadow, values_, count_);
   }
+  // As the user gave them. REQUIRES: the call does not wait.
+  void take_back() noexcept { values_[flags_at_] = user_flags_.get(); }
 
  private:
   static constexpr Py_ssize_t kMost = 4;
   PyObject* values_[kMost] = {};
   Py_ssize_t count_ = 0;
+  Py_ssize_t flags_at_ = 0;
   int given_ = 0;
   Ref flags_;
+  Ref user_flags_;
 };
 
 constexpr Py_ssize_t kMostArguments = 4;
@@ -312,6 +380,46 @@ class Repeatable {
   Ref kept_[kMostArguments];
 };
 
+// How many bytes recvfrom() and the like ask for: a number, a buffer and perhaps a number,
+// or buffers. What is none of them is for the original to complain about: 0.
+std::size_t bytes_asked(PyObject* const* arguments, Py_ssize_t count,
+                        Py_ssize_t flags_at) noexcept {
+  std::size_t bytes = 0;
+  if (PyTuple_Check(arguments[0])) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(arguments[0]); ++i) {
+      const BufferView buffer(PyTuple_GET_ITEM(arguments[0], i), PyBUF_SIMPLE);
+      bytes += buffer ? buffer.size() : 0;
+    }
+  } else if (PyLong_Check(arguments[0])) {
+    bytes = PyLong_AsSize_t(arguments[0]);
+  } else {
+    const BufferView buffer(arguments[0], PyBUF_SIMPLE);
+    bytes = buffer ? buffer.size() : 0;
+    if (flags_at > 1 && count > 1 && PyLong_Check(arguments[1])) {
+      const std::size_t fewer = PyLong_AsSize_t(arguments[1]);
+      if (fewer > 0 && fewer < bytes) bytes = fewer;
+    }
+  }
+  if (PyErr_Occurred() == nullptr) return bytes;
+  PyErr_Clear();
+  return 0;
+}
+
+// Waits until as much is there as the call waits for natively. False with an exception set.
+bool await_least(PyObject* self, PyObject* const* arguments, Py_ssize_t count, Py_ssize_t flags_at,
+                 int flags) noexcept {
+  const SocketFields& socket = socket_fields(self);
+  if (least_bytes(socket, SIZE_MAX, flags) <= 1) [[likely]]
+    return true;
+  const std::size_t least = least_bytes(socket, bytes_asked(arguments, count, flags_at), flags);
+  const Deadline end = kernel_modes::deadline(socket.fd, kReadable);
+  if (least <= 1 || end.ns() == 0) return true;
+  const Status status = await_bytes(self, least, end);
+  if (status == Status::kOk || status == Status::kTimedOut) return true;
+  raise(status);
+  return false;
+}
+
 // recvfrom, recvmsg, recvmsg_into and sendmsg differ in these:
 template <Original Originals::*original, int flags_at, unsigned event, int iterables = 0>
 PyObject* with_flags(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
@@ -333,8 +441,18 @@ PyObject* with_flags(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
     return complain([&] { return call(self, arguments, count); });
   }
   if (must_not_wait(socket_fields(self), with.given())) return call(self, arguments, count);
-  return until_done_on_shadow(self, event, socket_fields(self).deadline(),
-                              [&](PyObject* shadow) { return with.call(call, shadow); });
+  const Deadline deadline = socket_fields(self).deadline();
+  if (event == kReadable && !await_least(self, arguments, count, flags_at, with.given())) {
+    return nullptr;
+  }
+  return until_done(self, event, deadline, [&](PyObject** result, const Patience& patience) {
+    // Datagrams do not end: only a call that may wait is told so after a shutdown.
+    if (event == kReadable && patience.tried() && deadline.is_never() &&
+        io::is_receiving_shut(socket_fields(self).fd)) {
+      with.take_back();
+    }
+    return try_on_shadow(self, result, [&](PyObject* shadow) { return with.call(call, shadow); });
+  });
 }
 
 PyObject* replaced_recvfrom_into(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
@@ -369,15 +487,34 @@ PyObject* replaced_sendto(PyObject* self, PyObject* const* arguments, Py_ssize_t
   const Ref all_flags = Ref::steal(PyLong_FromLong(flags | MSG_DONTWAIT));
   if (!all_flags) return nullptr;
   PyObject* values[] = {arguments[0], all_flags.get(), address.get()};
-  return until_done_on_shadow(
-      self, kWritable, socket_fields(self).deadline(),
-      [&](PyObject* shadow) { return g_original.sendto(shadow, values, 3); });
+  return until_done(
+      self, kWritable, socket_fields(self).deadline(), [&](PyObject** result, const Patience&) {
+        return try_on_shadow(
+            self, result, [&](PyObject* shadow) { return g_original.sendto(shadow, values, 3); });
+      });
 }
 
 // --- accept ---------------------------------------------------------------------------
 
-// accept() and connect() have no flag of their own. Listening sockets keep
-// O_NONBLOCK, connect() gives the user's mode back.
+// accept() and connect() have no flag of their own: the open file, which other processes
+// may share, does not block for the moment of the call.
+class MomentarilyNonblocking {
+ public:
+  explicit MomentarilyNonblocking(int fd) noexcept : fd_(fd), flags_(fcntl(fd, F_GETFL)) {
+    if (changes()) fcntl(fd_, F_SETFL, flags_ | O_NONBLOCK);
+  }
+  ~MomentarilyNonblocking() {
+    if (changes()) fcntl(fd_, F_SETFL, flags_);
+  }
+  MomentarilyNonblocking(const MomentarilyNonblocking&) = delete;
+  MomentarilyNonblocking& operator=(const MomentarilyNonblocking&) = delete;
+
+ private:
+  [[nodiscard]] bool changes() const noexcept { return flags_ >= 0 && (flags_ & O_NONBLOCK) == 0; }
+
+  int fd_;
+  int flags_;
+};
 
 // accept() in vain costs the kernel a socket, and a look before accept() a system call.
 // So there is a look until one has found somebody waiting, and then none until accept()
@@ -418,6 +555,7 @@ PyObject* replaced_setsockopt(PyObject* self, PyObject* const* arguments, Py_ssi
          parse_int(arguments[ints], &values[ints])) {
     ++ints;
   }
+  if (ints >= 2) kernel_modes::option_set(values[0], values[1]);
   if (ints != count || count != 3 || !is_ip(socket)) {
     if (ints >= 2 && values[0] == SOL_SOCKET && values[1] == SO_LINGER) g_some_linger = true;
     return complain([&] { return g_original.setsockopt(self, arguments, count); });
@@ -434,6 +572,7 @@ constexpr std::int64_t kUnixRetryNs = 1'000'000;  // a full backlog cannot be wa
 
 // The errno of connect(), or -1 with an exception set: a bad address.
 int attempt_connect(PyObject* self, PyObject* address) noexcept {
+  const MomentarilyNonblocking mode(socket_fields(self).fd);
   PyObject* result = nullptr;
   const Status status = try_on_shadow(
       self, &result, [&](PyObject* shadow) { return g_original.connect_ex(shadow, &address, 1); });
@@ -443,18 +582,22 @@ int attempt_connect(PyObject* self, PyObject* address) noexcept {
   return error;
 }
 
-// The errno of a connection attempt that has come to its end, or -1 with an
-// exception set.
-int finish_connect(PyObject* self, PyObject* address, int error, Deadline deadline) noexcept {
+// The errno of a connection attempt that has come to its end, or -1 with an exception set.
+// `end`: when the kernel, or the timeout in Python, gives up.
+int finish_connect(PyObject* self, PyObject* address, int error, Deadline deadline,
+                   Deadline end) noexcept {
   Scheduler& scheduler = thread_state::scheduler();
   while (error == EAGAIN && socket_fields(self).family == AF_UNIX && deadline.is_never()) {
+    if (end.passed()) return error;
     const Status status =
         wait([&] { return scheduler.sleep_until(Deadline::after(kUnixRetryNs)); });
     if (status != Status::kTimedOut) return raise(status), -1;
     error = attempt_connect(self, address);
   }
-  if (error != EINPROGRESS && error != EINTR) return error;
-  const Status ready = wait_ready(self, kWritable, deadline);
+  if ((error != EINPROGRESS && error != EINTR) || end.ns() == 0) return error;
+  Patience patience(scheduler);
+  const Status ready = wait_ready(self, kWritable, end, patience);
+  if (ready == Status::kTimedOut && deadline.is_never()) return error;
   if (ready != Status::kOk) return raise(ready), -1;
   socklen_t size = sizeof error;
   if (getsockopt(socket_fields(self).fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
@@ -466,23 +609,15 @@ int finish_connect(PyObject* self, PyObject* address, int error, Deadline deadli
 
 // As finish_connect(). `original` complains about a bad address.
 int connect_to(PyObject* self, PyObject* given, const Original& original) noexcept {
-  const SocketFields& socket = socket_fields(self);
-  const Deadline deadline = socket.deadline();
+  const Deadline deadline = socket_fields(self).deadline();
   const Ref address = Ref::steal(resolver::resolve(self, given));
   if (!address) return -1;
-  const bool was_hidden = hidden_nonblocking::is_set(socket.fd);
-  const int fd = socket.fd;
-  if (!hidden_nonblocking::set(fd)) return errno;
+  const int fd = socket_fields(self).fd;
+  const Deadline end = deadline.is_never() ? kernel_modes::deadline(fd, kWritable) : deadline;
   PyObject* target = address.get();
   int error = attempt_connect(self, target);
-  if (error >= 0) {
-    error = finish_connect(self, target, error, deadline);
-  } else {
-    Ref::steal(complain([&] { return original(self, &target, 1); }));
-  }
-  const int saved = errno;
-  if (!was_hidden && socket_fields(self).fd == fd) hidden_nonblocking::restore(fd);
-  errno = saved;
+  if (error >= 0) return finish_connect(self, target, error, deadline, end);
+  Ref::steal(complain([&] { return original(self, &target, 1); }));
   return error;
 }
 
@@ -546,11 +681,19 @@ bool socket_made(PyObject* socket) noexcept {
   return static_cast<bool>(done);
 }
 
+// Whether __init__(family, type, proto, fileno) got a fileno.
+bool is_given_fd(PyObject* arguments, PyObject* keywords) noexcept {
+  constexpr Py_ssize_t kFilenoAt = 3;
+  return PyTuple_GET_SIZE(arguments) > kFilenoAt ||
+         (keywords != nullptr && PyDict_GetItemString(keywords, "fileno") != nullptr);
+}
+
 // A socket object that gets an fd gets one of which nothing old is known.
 int replaced_init(PyObject* self, PyObject* arguments, PyObject* keywords) {
   const int result = g_original_init(self, arguments, keywords);
   if (result != 0) return result;
   forget(socket_fields(self).fd);
+  if (is_given_fd(arguments, keywords)) kernel_modes::look_at(socket_fields(self).fd);
   return socket_made(self) ? 0 : -1;
 }
 
@@ -565,21 +708,23 @@ PyObject* closes_fd(PyObject* self, PyObject* const* arguments, Py_ssize_t count
   return (g_original.*original)(self, arguments, count, keywords);
 }
 
+// What is no descriptor is for the original to complain about: -1.
+int descriptor_of(PyObject* const* arguments, Py_ssize_t count) noexcept {
+  int fd = -1;
+  if (count > 0 && PyLong_Check(arguments[0]) && parse_int(arguments[0], &fd)) return fd;
+  PyErr_Clear();
+  return -1;
+}
+
 PyObject* replaced_get_blocking(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                                 PyObject* keywords) {
-  if (count == 1 && PyLong_Check(arguments[0]) &&
-      hidden_nonblocking::is_set(static_cast<int>(PyLong_AsLong(arguments[0])))) {
-    Py_RETURN_TRUE;
-  }
+  if (count == 1 && hidden_nonblocking::is_set(descriptor_of(arguments, count))) Py_RETURN_TRUE;
   return g_original.os_get_blocking(self, arguments, count, keywords);
 }
 
 PyObject* replaced_set_blocking(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                                 PyObject* keywords) {
-  if (count > 0 && PyLong_Check(arguments[0])) {
-    hidden_nonblocking::forget(static_cast<int>(PyLong_AsLong(arguments[0])));
-    PyErr_Clear();
-  }
+  hidden_nonblocking::forget(descriptor_of(arguments, count));
   return g_original.os_set_blocking(self, arguments, count, keywords);
 }
 
@@ -645,34 +790,28 @@ PyObject* accept(PyObject* listener, int* fd) noexcept {
   if (!would_block(socket)) return take_apart(g_original.accept(listener), fd);
   const Deadline deadline = socket.deadline();
   if (!g_listeners_are_busy) g_listeners_are_busy = is_readable(socket.fd);
-  if (!g_listeners_are_busy) {
-    const Status ready = wait_ready(listener, kReadable, deadline);
-    if (ready != Status::kOk) return raise(ready);
-  }
-  return until_done(listener, kReadable, deadline, [=](PyObject** address) {
-    const SocketFields& fields = socket_fields(listener);
-    if (!hidden_nonblocking::is_set(fields.fd) && !hidden_nonblocking::set(fields.fd)) {
-      PyErr_SetFromErrno(PyExc_OSError);
-      return Status::kSystemError;
-    }
-    const Status status = fields.family == AF_INET
-                              ? accept_ipv4(listener, fd, address)
-                              : try_on_shadow(listener, address, [fd](PyObject* shadow) {
-                                  return take_apart(g_original.accept(shadow), fd);
-                                });
-    if (status == Status::kTimedOut) g_listeners_are_busy = false;
-    return status;
-  });
+  bool tries = g_listeners_are_busy;
+  return until_done(
+      listener, kReadable, deadline, [=](PyObject** address, const Patience&) mutable {
+        if (!std::exchange(tries, true)) return Status::kTimedOut;
+        const MomentarilyNonblocking mode(socket_fields(listener).fd);
+        const Status status = socket_fields(listener).family == AF_INET
+                                  ? accept_ipv4(listener, fd, address)
+                                  : try_on_shadow(listener, address, [fd](PyObject* shadow) {
+                                      return take_apart(g_original.accept(shadow), fd);
+                                    });
+        if (status == Status::kTimedOut) g_listeners_are_busy = false;
+        return status;
+      });
 }
 
 void call_when_made(PyObject* function) noexcept { g_when_made = Py_NewRef(function); }
 
-Status wait_ready(PyObject* socket, unsigned event, Deadline deadline) noexcept {
-  Readiness& readiness = thread_state::scheduler().readiness();
+Status wait_ready(PyObject* socket, unsigned event, Deadline deadline,
+                  Patience& patience) noexcept {
   return wait([&] {
     const int fd = socket_fields(socket).fd;
-    if (fd < 0) return Status::kClosed;
-    return readiness.wait(fd, event, deadline, socket, nullptr);
+    return fd < 0 ? Status::kClosed : patience.wait(fd, event, deadline, socket);
   });
 }
 

@@ -8,15 +8,19 @@
 #include "core/status.h"
 #include "core/time.h"
 
+namespace coev {
+class Patience;
+}
+
 namespace coev::python::socket_methods {
 
 // False with an exception set.
 [[nodiscard]] bool install() noexcept;
 
-// Waits until the descriptor of `socket` has `event`, kReadable or kWritable.
-// SWITCHES: always, unless the wait ends before anybody else is ready.
-// ERRORS: those of Readiness::wait(); kInterrupted with an exception set.
-Status wait_ready(PyObject* socket, unsigned event, Deadline deadline) noexcept;
+// Waits until the descriptor of `socket` has `event`, kReadable or kWritable, for a call
+// that has said that it would block.
+// SWITCHES, ERRORS: as Patience::wait(); kInterrupted with an exception set.
+Status wait_ready(PyObject* socket, unsigned event, Deadline deadline, Patience& patience) noexcept;
 
 // The peer's address, a new reference, and in `*fd` the connection. nullptr with an
 // exception set. SWITCHES: always, unless somebody is there.

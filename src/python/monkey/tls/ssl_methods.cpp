@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/patience.h"
 #include "core/readiness.h"
 #include "core/scheduler.h"
 #include "python/base/buffer_view.h"
@@ -120,9 +121,10 @@ class Operation {
     thread_state::ensure_scheduler();
     const Status quota = wait([] { return thread_state::scheduler().spend_quota(); });
     if (quota != Status::kOk) return raise(quota);
+    Patience patience(thread_state::scheduler());
     for (;;) {
       if (event != 0) {
-        const Status ready = socket_methods::wait_ready(socket_, event, deadline_);
+        const Status ready = socket_methods::wait_ready(socket_, event, deadline_, patience);
         if (ready == Status::kTimedOut) return finish(expire());
         if (ready != Status::kOk) return finish(raise(ready));
       }
