@@ -92,10 +92,15 @@ class LockThread(_StartedThread):
         else:
             _coev_originals.join(self, timeout)
 
-    def _stop(self):
+    def _wait_for_tstate_lock(self, block=True, timeout=-1):
+        # In one step, or an exception in between would look like the end of the thread.
         lock = self._tstate_lock
-        if lock is not None:
-            assert not lock.locked()
+        if lock is not None and _coev._thread_await_release(lock, block, timeout):
+            self._stop()
+
+    def _stop(self):
+        # Whether the lock is free now says nothing: others may join the thread, too.
+        lock = self._tstate_lock
         self._is_stopped = True
         self._tstate_lock = None
         if not self.daemon:

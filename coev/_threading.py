@@ -188,5 +188,6 @@ def patch():
     if hasattr(threading, "_maintain_shutdown_locks"):
         threading._maintain_shutdown_locks.limit = 64
         _rewrite(threading._maintain_shutdown_locks, _maintain_shutdown_locks)
-        _rewrite(threading.Thread._stop, LockThread._stop)
+        for name in ("_stop", "_wait_for_tstate_lock"):
+            _rewrite(getattr(threading.Thread, name), getattr(LockThread, name))
     _rewrite_thread(threading.Thread, _replacement_for(threading.Thread.__init__.__code__.co_names))

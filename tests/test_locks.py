@@ -45,11 +45,37 @@ def test_lock_is_handed_to_the_longest_waiter(kind):
     workers = [coev.spawn(work, n) for n in range(10)]
     coev.yield_now()
     lock.release()
-    taken = lock.acquire(blocking=False)  # nobody overtakes the one it was handed to
+    with lock:  # whoever has just released it is the last in the queue
+        order.append("releaser")
     for w in workers:
         w.join()
-    assert not taken
-    assert order == list(range(10))
+    assert order == [*range(10), "releaser"]
+
+
+@pytest.mark.parametrize("kind", [coev.Lock, coev.RLock])
+def test_lock_is_free_for_whoever_looks_right_after_its_release(kind):
+    lock = kind()
+    order = []
+
+    def work(n):
+        with lock:
+            order.append(n)
+
+    lock.acquire()
+    workers = [coev.spawn(work, n) for n in range(3)]
+    coev.yield_now()
+    lock.release()
+    assert not lock.locked()
+    with pytest.raises(RuntimeError):
+        lock.release()
+    assert lock.acquire(blocking=False)  # also before those who wait
+    coev.yield_now()
+    assert order == []
+    lock.release()
+    for w in workers:
+        w.join()
+    assert order == [0, 1, 2]  # who was woken for nothing has kept its place
+    assert not lock.locked()
 
 
 @acquirable

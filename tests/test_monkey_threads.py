@@ -17,6 +17,55 @@ def test_processes_of_the_scenarios_end_well():
     assert_clean_end("threads")
 
 
+def test_the_end_of_the_program_waits_for_threads_that_join_one_another():
+    check_script(
+        """
+        import coev.monkey
+        import threading, time
+
+        def wait_for(thread):
+            thread.join()
+            time.sleep(0.05)
+            print("joined")
+
+        last = threading.Thread(target=time.sleep, args=(0.05,))
+        last.start()
+        for _ in range(3):
+            threading.Thread(target=wait_for, args=(last,)).start()
+        threading.Thread(target=wait_for, args=(threading.main_thread(),)).start()
+        """,
+        expect="joined\n" * 3 + "joined",
+    )
+
+
+def test_a_join_that_is_given_up_does_not_end_the_thread():
+    check_script(
+        """
+        import coev.monkey
+        import coev, threading
+
+        gate = threading.Event()
+        thread = threading.Thread(target=gate.wait)
+        thread.start()
+        joiners = [coev.spawn(thread.join), coev.spawn(thread.join, 9), coev.spawn(thread.join)]
+        coev.yield_now()
+        joiners[0].kill()
+        joiners[1].kill()
+        coev.yield_now()
+        try:
+            with coev.timeout(0.01):
+                thread.join()
+        except TimeoutError:
+            print("timed out")
+        print(thread.is_alive(), joiners[0].done, joiners[2].done)
+        gate.set()
+        joiners[2].join()
+        print(thread.is_alive())
+        """,
+        expect="timed out\nTrue True False\nFalse",
+    )
+
+
 @pytest.mark.skipif(not hasattr(_thread, "_get_name"), reason="from Python 3.14")
 def test_a_thread_keeps_its_name_to_itself():
     check_script(

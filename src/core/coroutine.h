@@ -91,7 +91,7 @@ struct Coroutine : ListLink {
   std::uint32_t generation = fork_generation::current.load(std::memory_order_relaxed);
 
   const void* park_key = nullptr;  // whose waiter it is in a parking lot queue
-  std::uint64_t park_value = 0;    // what the waker should know: the lock's next owner
+  std::uint64_t park_value = 0;    // what the waker should know
   WakeMessage wake;                // posts it home from another OS thread
   Entry entry = nullptr;
   void* argument = nullptr;

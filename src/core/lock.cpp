@@ -8,92 +8,79 @@ namespace {
 
 // Queues up for `lock`, tries once more, and parks.
 //
-// A waiter queues up and then looks at the word once more; a releaser clears
-// the word and then looks at the queue once more: one of them sees the other.
-// While there are waiters the word is never cleared but handed over.
-template <typename TryAcquire>
-Status wait_for(const void* lock, std::uint64_t owner, Deadline deadline,
-                TryAcquire try_acquire) noexcept {
+// A waiter queues up and then looks at the word once more; a releaser clears the word and
+// then looks at the queue: one of them sees the other.
+template <typename TakeFree, typename Take>
+Status wait_for(const void* lock, Deadline deadline, TakeFree take_free, Take take) noexcept {
+  if (take_free()) return Status::kOk;
   if (deadline.passed()) return Status::kTimedOut;
   Scheduler& scheduler = Scheduler::get();
   Coroutine& self = scheduler.current();
   WaitQueue& queue = parking_lot::queue_of(lock);
   self.park_key = lock;
-  self.park_value = owner;
   queue.lock();
   queue.push_back(self);
-  if (try_acquire()) {
-    queue.remove(self);
-    queue.unlock();
-    return Status::kOk;
+  for (;;) {
+    if (take_free()) {
+      queue.remove(self);
+      queue.unlock();
+      return Status::kOk;
+    }
+    const Status status = scheduler.park_queued(queue, deadline);
+    if (status != Status::kOk || take()) return status;
+    queue.lock();  // somebody who does not wait was quicker
+    queue.push_front(self);
   }
-  return scheduler.park_queued(queue, deadline);
 }
 
-// The waiter that a held lock goes to, taken off its queue. With none, `free`
-// runs before anybody can queue up.
-template <typename Free>
-Coroutine* claim_heir(const void* lock, WaitQueue& queue, Free free) noexcept {
+// REQUIRES: `word` has been freed. Whoever takes it meanwhile does the same later.
+template <typename Number>
+void promise_to_waiter(const void* lock, LockWord<Number>& word) noexcept {
+  WaitQueue& queue = parking_lot::queue_of(lock);
+  if (queue.size() == 0) [[likely]]
+    return;
   queue.lock();
   Coroutine* heir = parking_lot::first_waiter(queue, lock);
-  if (heir != nullptr) {
-    queue.remove(*heir);
-  } else {
-    free();
-  }
+  if (heir != nullptr && !word.promise()) heir = nullptr;
+  if (heir != nullptr) queue.remove(*heir);
   queue.unlock();
-  return heir;
+  if (heir != nullptr) Scheduler::wake(*heir);
 }
 
 }  // namespace
 
 Status Lock::acquire(Deadline deadline) noexcept {
-  if (try_acquire()) return Status::kOk;
-  return wait_for(this, 0, deadline, [this] { return try_acquire(); });
+  return wait_for(
+      this, deadline, [this] { return acquire_free(); }, [this] { return try_acquire(); });
 }
 
 Status Lock::release() noexcept {
-  if (!locked()) return Status::kNotOwner;
-  WaitQueue& queue = parking_lot::queue_of(this);
-  if (queue.size() == 0) {
-    if (locked_.exchange(0) == 0) return Status::kNotOwner;
-    if (queue.size() == 0 || !try_acquire()) return Status::kOk;
-  }
-  Coroutine* heir = claim_heir(this, queue, [this] { locked_.store(0); });
-  if (heir != nullptr) Scheduler::wake(*heir);
+  if (!word_.free(kHeld)) return Status::kNotOwner;
+  promise_to_waiter(this, word_);
   return Status::kOk;
 }
 
 Status RecursiveLock::acquire(Owner self, Deadline deadline) noexcept {
-  if (try_acquire(self)) return Status::kOk;
-  return wait_for(this, self, deadline, [this, self] { return try_acquire(self); });
+  return wait_for(
+      this, deadline, [this, self] { return acquire_free(self); },
+      [this, self] { return try_acquire(self); });
 }
 
 Status RecursiveLock::release(Owner self) noexcept {
   if (!owned_by(self) || count_ == 0) return Status::kNotOwner;
-  if (--count_ == 0) hand_over();
+  if (--count_ == 0) give_up(self);
   return Status::kOk;
 }
 
-void RecursiveLock::hand_over() noexcept {
-  WaitQueue& queue = parking_lot::queue_of(this);
-  if (queue.size() == 0) {
-    owner_.store(0);
-    Owner free = 0;
-    constexpr Owner kNobody = ~Owner{0};  // holds it just long enough to hand it over
-    if (queue.size() == 0 || !owner_.compare_exchange_strong(free, kNobody)) return;
-  }
-  Coroutine* heir = claim_heir(this, queue, [this] { owner_.store(0); });
-  if (heir == nullptr) return;
-  count_ = 1;
-  owner_.store(heir->park_value);
-  Scheduler::wake(*heir);
+void RecursiveLock::give_up(Owner self) noexcept {
+  static_cast<void>(word_.free(self));
+  promise_to_waiter(this, word_);
 }
 
-std::uint64_t RecursiveLock::release_all(Owner) noexcept {
+std::uint64_t RecursiveLock::release_all(Owner self) noexcept {
   const std::uint64_t count = count_;
   count_ = 0;
-  hand_over();
+  give_up(self);
   return count;
 }
 

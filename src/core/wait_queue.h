@@ -32,11 +32,14 @@ class WaitQueue {
   // REQUIRES, all below: the guard is held, if there is one.
   void push_back(Coroutine& coroutine) noexcept {
     forget_if_forked();
-    coroutine.queue = this;
     waiters_.push_back(coroutine);
-    const std::uint32_t size = size_.load(std::memory_order_relaxed) + 1;
-    // Nobody else writes; a fence costs as much as the rest of a switch.
-    size_.store(size, guard_ == nullptr ? std::memory_order_relaxed : std::memory_order_seq_cst);
+    count_in(coroutine);
+  }
+  // For one that was claimed in vain: it is the longest waiter again.
+  void push_front(Coroutine& coroutine) noexcept {
+    forget_if_forked();
+    waiters_.push_front(coroutine);
+    count_in(coroutine);
   }
   void remove(Coroutine& coroutine) noexcept {
     coroutine.unlink();
@@ -73,6 +76,12 @@ class WaitQueue {
   [[nodiscard]] std::uint32_t size() const noexcept { return forked() ? 0 : size_.load(); }
 
  private:
+  void count_in(Coroutine& coroutine) noexcept {
+    coroutine.queue = this;
+    const std::uint32_t size = size_.load(std::memory_order_relaxed) + 1;
+    // Nobody else writes; a fence costs as much as the rest of a switch.
+    size_.store(size, guard_ == nullptr ? std::memory_order_relaxed : std::memory_order_seq_cst);
+  }
   [[nodiscard]] bool forked() const noexcept {
     return generation_.load(std::memory_order_acquire) !=
            fork_generation::current.load(std::memory_order_relaxed);

@@ -171,6 +171,30 @@ TEST(Fork, WaitersOfTheParentAreNotWokenInTheChild) {
   EXPECT_EQ(recursive.release(1), Status::kOk);
 }
 
+TEST(Fork, ALockPromisedToAWaiterOfTheParentIsFreeInTheChild) {
+  Lock lock;
+  RecursiveLock recursive;
+  ASSERT_TRUE(lock.try_acquire());
+  ASSERT_TRUE(recursive.try_acquire(1));
+  Group group;
+  group.spawn([&] { EXPECT_EQ(lock.acquire(Deadline::never()), Status::kOk); });
+  group.spawn([&] { EXPECT_EQ(recursive.acquire(2, Deadline::never()), Status::kOk); });
+  yield_turns(1);
+  EXPECT_EQ(lock.release(), Status::kOk);
+  EXPECT_EQ(recursive.release(1), Status::kOk);
+  const int status = status_of_child([&] {
+    if (lock.locked() || recursive.locked()) return 1;
+    if (lock.acquire(Deadline::never()) != Status::kOk) return 2;
+    if (recursive.acquire(3, Deadline::never()) != Status::kOk) return 3;
+    if (!lock.locked() || !recursive.owned_by(3)) return 4;
+    return use_everything();
+  });
+  EXPECT_TRUE(exited_with(status, 0)) << status;
+  group.join();
+  EXPECT_TRUE(lock.locked());
+  EXPECT_TRUE(recursive.owned_by(2));
+}
+
 TEST(Fork, InterruptingACoroutineOfTheParentDoesNothingInTheChild) {
   Group group;
   Coroutine& sleeper = group.spawn([] { EXPECT_EQ(testing::sleep_ms(50), Status::kTimedOut); });

@@ -19,6 +19,7 @@ using testing::yield_turns;
 
 // Both kinds of lock behave alike; the recursive one is owned by a number.
 struct PlainLock {
+  bool acquire_free() { return lock.acquire_free(); }
   bool try_acquire() { return lock.try_acquire(); }
   Status acquire(Deadline deadline) { return lock.acquire(deadline); }
   Status release() { return lock.release(); }
@@ -27,6 +28,7 @@ struct PlainLock {
 };
 struct OwnedLock {
   static RecursiveLock::Owner self() { return here().current().id; }
+  bool acquire_free() { return lock.acquire_free(self()); }
   bool try_acquire() { return lock.try_acquire(self()); }
   Status acquire(Deadline deadline) { return lock.acquire(self(), deadline); }
   Status release() { return lock.release(self()); }
@@ -51,7 +53,7 @@ TYPED_TEST(AnyLock, IsFreeAtFirst) {
   EXPECT_FALSE(this->lock_.locked());
 }
 
-TYPED_TEST(AnyLock, IsHandedToLongestWaiter) {
+TYPED_TEST(AnyLock, IsPromisedToLongestWaiter) {
   auto& lock = this->lock_;
   std::string order;
   ASSERT_TRUE(lock.try_acquire());
@@ -65,12 +67,68 @@ TYPED_TEST(AnyLock, IsHandedToLongestWaiter) {
     });
   }
   yield_turns(1);
-  group.spawn([&] { EXPECT_FALSE(lock.try_acquire()); });
+  group.spawn([&] { EXPECT_FALSE(lock.acquire_free()); });
   EXPECT_EQ(lock.release(), Status::kOk);
-  EXPECT_TRUE(lock.locked());  // handed over, never free in between
-  group.join();
+  EXPECT_EQ(lock.acquire(Deadline::never()), Status::kOk);  // after those who have waited
   EXPECT_EQ(order, "abc");
+  EXPECT_EQ(lock.release(), Status::kOk);
+  group.join();
   EXPECT_FALSE(lock.locked());
+}
+
+TYPED_TEST(AnyLock, IsFreeForWhoeverLooksBeforeItsHeirHasRun) {
+  auto& lock = this->lock_;
+  ASSERT_TRUE(lock.try_acquire());
+  std::string order;
+  Group group;
+  for (const char name : {'a', 'b'}) {
+    group.spawn([&, name] {
+      EXPECT_EQ(lock.acquire(Deadline::never()), Status::kOk);
+      order += name;
+      EXPECT_EQ(lock.release(), Status::kOk);
+    });
+  }
+  yield_turns(1);
+  EXPECT_EQ(lock.release(), Status::kOk);
+  EXPECT_FALSE(lock.locked());
+  EXPECT_EQ(lock.release(), Status::kNotOwner);
+  EXPECT_TRUE(lock.try_acquire());
+  yield_turns(2);
+  EXPECT_EQ(order, "");  // woken in vain
+  EXPECT_EQ(lock.release(), Status::kOk);
+  group.join();
+  EXPECT_EQ(order, "ab");
+}
+
+TYPED_TEST(AnyLock, AnHeirThatCameTooLateStillObeysItsDeadline) {
+  const testing::VirtualTime on;
+  auto& lock = this->lock_;
+  ASSERT_TRUE(lock.try_acquire());
+  Status status = Status::kOk;
+  Group group;
+  group.spawn([&] { status = lock.acquire(in_ms(5)); });
+  yield_turns(1);
+  EXPECT_EQ(lock.release(), Status::kOk);
+  EXPECT_TRUE(lock.try_acquire());
+  group.join();
+  EXPECT_EQ(status, Status::kTimedOut);
+  EXPECT_EQ(lock.release(), Status::kOk);
+  EXPECT_FALSE(lock.locked());
+}
+
+TYPED_TEST(AnyLock, AnHeirThatCameTooLateCanBeInterrupted) {
+  auto& lock = this->lock_;
+  ASSERT_TRUE(lock.try_acquire());
+  Status status = Status::kOk;
+  Group group;
+  Coroutine& waiter = group.spawn([&] { status = lock.acquire(Deadline::never()); });
+  yield_turns(1);
+  EXPECT_EQ(lock.release(), Status::kOk);
+  EXPECT_TRUE(lock.try_acquire());
+  here().interrupt(waiter);
+  group.join();
+  EXPECT_EQ(status, Status::kInterrupted);
+  EXPECT_EQ(lock.release(), Status::kOk);
 }
 
 TYPED_TEST(AnyLock, TimesOutWhileHeld) {
@@ -258,7 +316,7 @@ TEST(RecursiveLock, IsHandedOverTakenOnce) {
   yield_turns(1);
   EXPECT_TRUE(lock.owned_by(1));
   EXPECT_EQ(lock.release(1), Status::kOk);
-  EXPECT_TRUE(lock.owned_by(2));
+  EXPECT_FALSE(lock.owned_by(1));
   group.join();
 }
 
@@ -274,7 +332,7 @@ TEST(RecursiveLock, IsGivenUpWholeAndTakenBackAsOften) {
   yield_turns(1);
   const std::uint64_t count = lock.release_all(1);
   EXPECT_EQ(count, 3U);
-  EXPECT_TRUE(lock.owned_by(2));
+  EXPECT_FALSE(lock.owned_by(1));
   lock.acquire_all(1, count);
   EXPECT_EQ(lock.count(), 3U);
   EXPECT_TRUE(lock.owned_by(1));

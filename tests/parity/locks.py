@@ -112,6 +112,29 @@ def lock_timeout_is_kept(say):
     say(lock.acquire(timeout=10))
 
 
+def lock_is_free_for_whoever_looks_right_after_its_release(say):
+    # From 3.14 on CPython may hand a lock to who has waited for long.
+    for kind in (threading.Lock, threading.RLock) if sys.version_info < (3, 14) else ():
+        lock = kind()
+        order = []
+
+        def work(lock=lock, order=order):
+            with lock:
+                order.append("waiter")
+
+        lock.acquire()
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.05)
+        lock.release()
+        say("locked" not in repr(lock).split(), error_of(lock.release))
+        for thread in threads:
+            thread.join()
+        say(order, "locked" not in repr(lock).split())
+    say("done")
+
+
 def lock_is_reinitialized_after_fork(say):
     lock = threading.Lock()
     lock.acquire()

@@ -358,6 +358,28 @@ def thread_cannot_join_itself(say):
     _run(lambda: say(error_of(threading.current_thread().join)))
 
 
+def many_threads_join_one(say):
+    for timeouts in (None, None), (9, 9), (None, 9), (9, None), (9, 9, None, None):
+        for is_daemon in False, True:
+            gate = threading.Event()
+            target = threading.Thread(target=gate.wait, daemon=is_daemon)
+            target.start()
+            seen = []
+
+            def join(timeout, target=target, seen=seen):
+                seen.append((error_of(target.join, timeout), target.is_alive()))
+
+            joiners = [threading.Thread(target=join, args=(timeout,)) for timeout in timeouts]
+            for joiner in joiners:
+                joiner.start()
+            time.sleep(0.01)
+            gate.set()
+            seen.append((error_of(target.join), target.is_alive()))
+            for joiner in joiners:
+                joiner.join()
+            say(timeouts, seen)
+
+
 def thread_join_with_timeout_returns_none_while_it_runs(say):
     go = threading.Event()
     thread = threading.Thread(target=go.wait)

@@ -35,10 +35,11 @@ PyObject* invalid_acquire() noexcept {
   return nullptr;
 }
 
-// What Lock, RLock and Semaphore have in common: try_acquire() and acquire().
-template <typename Try, typename Acquire>
+// What Lock, RLock and Semaphore have in common: acquire(), if it may not wait, if it need
+// not, and if it has to.
+template <typename Try, typename AtOnce, typename Acquire>
 PyObject* acquire_with(PyObject* const* arguments, Py_ssize_t count, PyObject* keywords,
-                       Try try_acquire, Acquire acquire) noexcept {
+                       Try try_acquire, AtOnce acquire_free, Acquire acquire) noexcept {
   Deadline deadline = Deadline::never();
   switch (parse_acquire(arguments, count, keywords, &deadline)) {
     case AcquireMode::kInvalid:
@@ -48,7 +49,7 @@ PyObject* acquire_with(PyObject* const* arguments, Py_ssize_t count, PyObject* k
     case AcquireMode::kWait:
       break;
   }
-  if (try_acquire()) Py_RETURN_TRUE;
+  if (acquire_free()) Py_RETURN_TRUE;
   if (!can_block()) return nullptr;
   return acquired_or_raise(wait([&] { return acquire(deadline); }));
 }
@@ -103,6 +104,7 @@ PyObject* lock_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t co
   Lock& lock = core_of<Lock>(self);
   return acquire_with(
       arguments, count, keywords, [&] { return lock.try_acquire(); },
+      [&] { return lock.acquire_free(); },
       [&](Deadline deadline) { return lock.acquire(deadline); });
 }
 
@@ -147,6 +149,7 @@ PyObject* rlock_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   const RecursiveLock::Owner owner = lock_owner();
   return acquire_with(
       arguments, count, keywords, [&] { return lock.try_acquire(owner); },
+      [&] { return lock.acquire_free(owner); },
       [&](Deadline deadline) { return lock.acquire(owner, deadline); });
 }
 
@@ -197,6 +200,7 @@ PyObject* semaphore_acquire(PyObject* self, PyObject* const* arguments, Py_ssize
   Semaphore& semaphore = core_of<Semaphore>(self);
   return acquire_with(
       arguments, count, keywords, [&] { return semaphore.try_acquire(); },
+      [&] { return semaphore.try_acquire(); },
       [&](Deadline deadline) { return semaphore.acquire(deadline); });
 }
 
@@ -295,6 +299,7 @@ PyObject* condition_acquire(PyObject* self, PyObject* const* arguments, Py_ssize
   const RecursiveLock::Owner owner = lock_owner();
   return acquire_with(
       arguments, count, keywords, [&] { return lock.try_acquire(owner); },
+      [&] { return lock.acquire_free(owner); },
       [&](Deadline deadline) { return lock.acquire(owner, deadline); });
 }
 

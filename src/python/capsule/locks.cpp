@@ -18,7 +18,7 @@ coev_lock* api_lock_new() {
 void api_lock_free(coev_lock* lock) { delete lock; }
 
 int api_lock_acquire(coev_lock* lock, double timeout) {
-  if (lock->lock.try_acquire()) return 1;
+  if (timeout == 0 ? lock->lock.try_acquire() : lock->lock.acquire_free()) return 1;
   const Deadline deadline = deadline_of(timeout);
   return block([&] { return lock->lock.acquire(deadline); });
 }

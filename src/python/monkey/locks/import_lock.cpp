@@ -20,7 +20,7 @@ RecursiveLock g_lock;  // taken before CPython's, which only counts for the OS t
 // No signal and no timeout ends the wait, as with CPython's.
 void acquire() noexcept {
   const RecursiveLock::Owner self = current_ident();
-  if (g_lock.try_acquire(self)) return;
+  if (g_lock.acquire_free(self)) return;
   if (can_block()) {
     thread_state::ensure_scheduler();
     g_lock.acquire_all(self, 1);

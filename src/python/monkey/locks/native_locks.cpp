@@ -115,7 +115,7 @@ PyObject* lock_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t co
     case AcquireMode::kWait:
       break;
   }
-  if (lock.try_acquire()) [[likely]]
+  if (lock.acquire_free()) [[likely]]
     Py_RETURN_TRUE;
   if (!can_block()) return nullptr;
   const Ref keep = Ref::borrow(self);
@@ -146,6 +146,12 @@ PyObject* lock_locked(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
   return PyBool_FromLong(lock_of(self).locked());
 }
 
+PyObject* lock_repr(PyObject* self) {
+  return PyUnicode_FromFormat("<%s %s object at %p>",
+                              lock_of(self).locked() ? "locked" : "unlocked",
+                              Py_TYPE(self)->tp_name, self);
+}
+
 // --- _thread.RLock ----------------------------------------------------------------------
 
 PyObject* rlock_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
@@ -162,7 +168,7 @@ PyObject* rlock_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t c
     case AcquireMode::kWait:
       break;
   }
-  if (lock.try_acquire(owner)) [[likely]]
+  if (lock.acquire_free(owner)) [[likely]]
     Py_RETURN_TRUE;
   if (!can_block()) return nullptr;
   const Ref keep = Ref::borrow(self);
@@ -351,6 +357,7 @@ bool probe_rlock(PyObject* rlock) noexcept {
 }
 
 bool retarget_lock(PyObject* type) noexcept {
+  reinterpret_cast<PyTypeObject*>(type)->tp_repr = lock_repr;
   return retarget<lock_acquire>(type, "acquire", &g_lock.acquire) &&
          retarget<lock_acquire>(type, "acquire_lock", &g_lock.acquire_lock) &&
          retarget<lock_acquire>(type, "__enter__", &g_lock.enter) &&

@@ -25,6 +25,7 @@ namespace {
 PyObject* intern(const char* text) noexcept { return PyUnicode_InternFromString(text); }
 
 struct Names {
+  PyObject* acquire = intern("acquire");
   PyObject* allocate_lock = intern("_allocate_lock");
   PyObject* bootstrap = intern("_bootstrap");
   PyObject* current_thread = intern("current_thread");
@@ -38,6 +39,7 @@ struct Names {
   PyObject* make_hook = intern("_make_invoke_excepthook");
   PyObject* native_id = intern("_native_id");
   PyObject* originals = intern("_coev_originals");
+  PyObject* release = intern("release");
   PyObject* start_joinable_thread = intern("_start_joinable_thread");
   PyObject* start_new_thread = intern("_start_new_thread");
   PyObject* tstate_lock = intern("_tstate_lock");
@@ -482,7 +484,18 @@ PyObject* thread_has_released(PyObject* const* arguments) {
   return PySet_Discard(arguments[3], arguments[1]) < 0 ? nullptr : Py_NewRef(Py_True);
 }
 
-// The same of a handle.
+// Waits until the lock is free, and leaves it so: lock, blocking, timeout of its acquire().
+// Whether it was free in time.
+PyObject* thread_await_release(PyObject* const* arguments) {
+  PyObject* lock = arguments[0];
+  Ref acquired = Ref::steal(
+      PyObject_CallMethodObjArgs(lock, names().acquire, arguments[1], arguments[2], nullptr));
+  if (acquired.get() != Py_True) return acquired.release();
+  const Ref released = Ref::steal(PyObject_CallMethodNoArgs(lock, names().release));
+  return released ? acquired.release() : nullptr;
+}
+
+// Whether the coroutine of a handle has ended.
 PyObject* thread_has_ended(PyObject*, PyObject* handle) {
   return PyBool_FromLong(thread_module::coroutine_has_ended(handle));
 }
@@ -530,6 +543,8 @@ PyMethodDef thread_functions[] = {
     {"_thread_start", as_method(thread_start), METH_FASTCALL, nullptr},
     {"_thread_leave", as_method(with_arguments<4, thread_leave>), METH_FASTCALL, nullptr},
     {"_thread_has_released", as_method(with_arguments<4, thread_has_released>), METH_FASTCALL,
+     nullptr},
+    {"_thread_await_release", as_method(with_arguments<3, thread_await_release>), METH_FASTCALL,
      nullptr},
     {"_thread_has_ended", thread_has_ended, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr}};

@@ -54,7 +54,7 @@ class Inside {
  public:
   Inside(SslConnection& connection, Deadline deadline) noexcept
       : lock_(connection.inside), owner_(lock_owner()) {
-    if (lock_.try_acquire(owner_)) [[likely]]
+    if (lock_.acquire_free(owner_)) [[likely]]
       return;
     if (!can_block()) {
       status_ = Status::kInterrupted;
@@ -312,7 +312,7 @@ PyObject* replaced_read(PyObject* self, PyObject* const* arguments, Py_ssize_t c
 class Writing {
  public:
   Writing(SslConnection& connection, Deadline deadline) noexcept : lock_(connection.writing) {
-    if (lock_.try_acquire()) [[likely]]
+    if (lock_.acquire_free()) [[likely]]
       return;
     thread_state::ensure_scheduler();
     status_ = wait([&] { return lock_.acquire(deadline); });
