@@ -514,4 +514,3 @@ def _chosen_hashing() -> tuple[int, Callable[[bytes], int] | None]:
     if function is evmemcached.crc32:
         return _memcached.OLD_MODULO, None
     return _memcached.MODULO, function
-

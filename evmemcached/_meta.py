@@ -131,7 +131,9 @@ class MetaCommands:
             raise failures[0]
         return [_decoded(reply) for reply in replies if reply is not None]
 
-    def _meta(self, verb: str, key: str | bytes, flags: tuple[str, ...], value: bytes | None = None) -> MetaReply:
+    def _meta(
+        self, verb: str, key: str | bytes, flags: tuple[str, ...], value: bytes | None = None
+    ) -> MetaReply:
         [reply] = self.meta([MetaCommand(verb, key, flags, value)])
         return reply
 

@@ -4,7 +4,6 @@ They outlive the clients that use them, because a client is made anew for each t
 coroutine or request, and a connection should not be.
 """
 
-import os
 from dataclasses import dataclass
 
 from . import _memcached
@@ -62,6 +61,3 @@ def pool_stats() -> dict[str, dict[str, int]]:
         for name, number in pool.stats().items():
             counts[name] = counts.get(name, 0) + number
     return total
-
-
-os.register_at_fork(after_in_child=_memcached._after_fork)

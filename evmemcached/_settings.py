@@ -65,9 +65,7 @@ class Settings:
             password=self.password,
             keepalive=self.keepalive,
         )
-        return PoolSettings(
-            connector, self.max_connections, self.pool_timeout, self.idle_timeout
-        )
+        return PoolSettings(connector, self.max_connections, self.pool_timeout, self.idle_timeout)
 
     def changed(self, **changes: Any) -> "Settings":
         return replace(self, **changes)
@@ -88,9 +86,10 @@ def read_servers(servers: Sequence[Any]) -> tuple[tuple[Address, int], ...]:
 def cluster_for(settings: Settings) -> _memcached.Cluster:
     """The cluster of these settings."""
     try:
-        return _remembered(settings)
-    except TypeError:  # something among them has no hash
+        hash(settings)
+    except TypeError:  # something among them has none
         return _build(settings)
+    return _remembered(settings)
 
 
 @lru_cache(_REMEMBERED)

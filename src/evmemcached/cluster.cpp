@@ -84,9 +84,9 @@ namespace {
 
 // Which keys are still to be asked for, and of whom.
 struct Round {
-  std::vector<std::uint32_t> items;    // by server
-  std::vector<std::size_t> servers;    // whose turn it is, in the order of their pools
-  std::vector<std::size_t> ends;       // where each server's items end
+  std::vector<std::uint32_t> items;  // by server
+  std::vector<std::size_t> servers;  // whose turn it is, in the order of their pools
+  std::vector<std::size_t> ends;     // where each server's items end
 };
 
 bool append_failure(PyObject* failures, PyObject* exception) noexcept {

@@ -20,7 +20,7 @@ struct Cluster {
   Router router;
   Codec codec;
   KeyRules rules;
-  std::string_view prefix;  // before each key
+  std::string_view prefix;                           // before each key
   std::size_t largest_value = std::size_t{1} << 20;  // bytes; 0: without limit
   double timeout = 3;                                // seconds of an exchange
   unsigned attempts = 0;                             // failures in a row before a server is dead

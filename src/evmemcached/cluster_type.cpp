@@ -26,7 +26,8 @@ bool take_buckets(PyObject* buckets, Router* router) noexcept {
   return true;
 }
 
-bool take_servers(ClusterObject* self, PyObject* pools, PyObject* names, PyObject* buckets) noexcept {
+bool take_servers(ClusterObject* self, PyObject* pools, PyObject* names,
+                  PyObject* buckets) noexcept {
   Router& router = self->cluster.router;
   if (PyTuple_GET_SIZE(pools) != PyTuple_GET_SIZE(names)) {
     PyErr_SetString(PyExc_ValueError, "each pool needs a name");
@@ -49,15 +50,15 @@ bool take_servers(ClusterObject* self, PyObject* pools, PyObject* names, PyObjec
 
 bool take_settings(ClusterObject* self, PyObject* keywords) noexcept {
   static const char* names[] = {
-      "pools",          "names",          "buckets",       "hashing",
-      "hash_function",  "key_prefix",     "key_encoder",   "longest_key",
-      "strict_keys",    "unicode_keys",   "largest_value", "timeout",
-      "attempts",       "retry_seconds",  "dead_seconds",  "flush_on_reconnect",
-      "serialize",      "deserialize",    "dumps",         "loads",
-      "compress",       "decompress",     "encoding",      "raw",
-      "strict_flags",   "compressed_from", nullptr};
+      "pools",         "names",           "buckets",       "hashing",
+      "hash_function", "key_prefix",      "key_encoder",   "longest_key",
+      "strict_keys",   "unicode_keys",    "largest_value", "timeout",
+      "attempts",      "retry_seconds",   "dead_seconds",  "flush_on_reconnect",
+      "serialize",     "deserialize",     "dumps",         "loads",
+      "compress",      "decompress",      "encoding",      "raw",
+      "strict_flags",  "compressed_from", nullptr};
   Cluster& cluster = self->cluster;
-  PyObject *pools, *server_names, *buckets, *prefix = nullptr;
+  PyObject *pools = nullptr, *server_names = nullptr, *buckets = nullptr, *prefix = nullptr;
   PyObject *hash_function = nullptr, *key_encoder = nullptr, *serialize = nullptr;
   PyObject *deserialize = nullptr, *dumps = nullptr, *loads = nullptr, *compress = nullptr;
   PyObject *decompress = nullptr, *encoding = nullptr;
@@ -66,12 +67,16 @@ bool take_settings(ClusterObject* self, PyObject* keywords) noexcept {
   const Ref none = Ref::steal(PyTuple_New(0));
   if (!none ||
       !PyArg_ParseTupleAndKeywords(
-          none.get(), keywords, "$O!O!O!|iOSOnppndIddpOOOOOOOppn", const_cast<char**>(names),
+          none.get(), keywords, "|$O!O!O!iOSOnppndIddpOOOOOOOppn", const_cast<char**>(names),
           &PyTuple_Type, &pools, &PyTuple_Type, &server_names, &PyTuple_Type, &buckets, &hashing,
           &hash_function, &prefix, &key_encoder, &longest_key, &strict_keys, &unicode_keys,
           &largest_value, &cluster.timeout, &cluster.attempts, &cluster.retry_seconds,
           &cluster.dead_seconds, &flush, &serialize, &deserialize, &dumps, &loads, &compress,
           &decompress, &encoding, &raw, &strict_flags, &cluster.codec.compressed_from)) {
+    return false;
+  }
+  if (pools == nullptr || server_names == nullptr || buckets == nullptr) {
+    PyErr_SetString(PyExc_TypeError, "a cluster needs pools, names and buckets");
     return false;
   }
   if (hashing < 0 || hashing > 2 || longest_key < 0 || largest_value < 0) {
@@ -207,8 +212,7 @@ bool encode_value(const Cluster& cluster, const Key& key, PyObject* value, PyObj
                   Py_ssize_t compressed_from, Encoded* encoded) noexcept {
   Ref key_bytes;  // what a serializer is told
   if (cluster.codec.serialize != nullptr) {
-    key_bytes =
-        Ref::steal(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(key.size())));
+    key_bytes = Ref::steal(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(key.size())));
     if (!key_bytes) return false;
     key.prefix.copy(PyBytes_AS_STRING(key_bytes.get()), key.prefix.size());
     key.text.copy(PyBytes_AS_STRING(key_bytes.get()) + key.prefix.size(), key.text.size());

@@ -2,15 +2,13 @@
 // their own: those about one key, those about many, and those of the meta protocol.
 #pragma once
 
-#include "python.h"
-
 #include "cluster.h"
+#include "python.h"
 
 namespace evmemcached {
 
 struct ClusterObject {
-  PyObject_HEAD
-  Cluster cluster;
+  PyObject_HEAD Cluster cluster;
   PyObject* pools;   // a tuple of Pool
   PyObject* names;   // a tuple of str
   PyObject* prefix;  // bytes

@@ -46,8 +46,8 @@ struct Codec {
   Py_ssize_t compressed_from = 0;  // bytes; 0: never
 
   // `key` is what a serializer is told. ERRORS: false with an exception set.
-  bool encode(PyObject* key, PyObject* value, Py_ssize_t compressed_from, Encoded* encoded)
-      const noexcept;
+  bool encode(PyObject* key, PyObject* value, Py_ssize_t compressed_from,
+              Encoded* encoded) const noexcept;
   // Runs no Python code. ERRORS: false, no memory, with an exception set.
   bool try_decode(std::string_view bytes, Fetched* fetched) const noexcept;
   // New reference. `key` is what a deserializer is told.

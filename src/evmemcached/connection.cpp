@@ -77,7 +77,8 @@ bool Connection::encrypt() noexcept {
                                                     static_cast<Py_ssize_t>(plain.size())));
   if (!sealed) return false;
   output.clear();
-  unsent_.append({PyBytes_AS_STRING(sealed.get()), static_cast<std::size_t>(Py_SIZE(sealed.get()))});
+  unsent_.append(
+      {PyBytes_AS_STRING(sealed.get()), static_cast<std::size_t>(Py_SIZE(sealed.get()))});
   if (unsent_.failed()) PyErr_NoMemory();
   return !unsent_.failed();
 }

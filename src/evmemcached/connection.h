@@ -42,9 +42,9 @@ class Connection {
 
   Buffer output;
   Buffer input;
-  std::uint32_t owed = 0;     // replies that nobody waits for come before the next one
-  bool proven = false;        // an exchange has succeeded
-  std::int64_t idle_ns = 0;   // since when it has been idle
+  std::uint32_t owed = 0;       // replies that nobody waits for come before the next one
+  bool proven = false;          // an exchange has succeeded
+  std::int64_t idle_ns = 0;     // since when it has been idle
   Connection* newer = nullptr;  // neighbours among the idle ones of a pool
   Connection* older = nullptr;
 

@@ -144,8 +144,8 @@ void Change::write(Buffer& output) noexcept {
 
 Took Change::take_reply(const Reply& reply) noexcept {
   const bool counts = verb_ == Verb::kIncr || verb_ == Verb::kDecr;
-  const Kind good = counts ? Kind::kNumber
-                           : (verb_ == Verb::kDelete ? Kind::kDeleted : Kind::kTouched);
+  const Kind good =
+      counts ? Kind::kNumber : (verb_ == Verb::kDelete ? Kind::kDeleted : Kind::kTouched);
   if (reply.kind != good && reply.kind != Kind::kNotFound) return refused_or_unknown(reply);
   verdicts_[slice_[next_++]] = {reply.kind, reply.number};
   return next_ == slice_.size() ? Took::kDone : Took::kMore;
@@ -232,8 +232,8 @@ Took Meta::take_reply(const Reply& reply) noexcept {
   std::string_view flags = reply.line.substr(2);
   if (reply.has_value) {  // the size comes first
     flags.remove_prefix(std::min(flags.size(), flags.find(' ', 1)));
-    command.reply_value = Ref::steal(PyBytes_FromStringAndSize(
-        reply.value.data(), static_cast<Py_ssize_t>(reply.value.size())));
+    command.reply_value = Ref::steal(
+        PyBytes_FromStringAndSize(reply.value.data(), static_cast<Py_ssize_t>(reply.value.size())));
   }
   command.reply_flags =
       Ref::steal(PyBytes_FromStringAndSize(flags.data(), static_cast<Py_ssize_t>(flags.size())));

@@ -19,9 +19,13 @@ using Slice = std::span<const std::uint32_t>;
 class Fetch final : public Conversation {
  public:
   // `verb` with what stands between it and the keys: "get", "gat 60".
-  Fetch(std::string_view verb, bool with_cas, const Codec& codec, const Key* keys,
-        Fetched* fetched, Slice slice) noexcept
-      : verb_(verb), with_cas_(with_cas), codec_(codec), keys_(keys), fetched_(fetched),
+  Fetch(std::string_view verb, bool with_cas, const Codec& codec, const Key* keys, Fetched* fetched,
+        Slice slice) noexcept
+      : verb_(verb),
+        with_cas_(with_cas),
+        codec_(codec),
+        keys_(keys),
+        fetched_(fetched),
         slice_(slice) {}
   void write(Buffer& output) noexcept override;
   Took take_reply(const Reply& reply) noexcept override;
@@ -43,7 +47,16 @@ class Fetch final : public Conversation {
 };
 
 enum class Verb : std::uint8_t {
-  kSet, kAdd, kReplace, kAppend, kPrepend, kCas, kDelete, kTouch, kIncr, kDecr
+  kSet,
+  kAdd,
+  kReplace,
+  kAppend,
+  kPrepend,
+  kCas,
+  kDelete,
+  kTouch,
+  kIncr,
+  kDecr
 };
 inline constexpr std::size_t kVerbs = 10;
 
@@ -58,8 +71,14 @@ class Store final : public Conversation {
  public:
   Store(Verb verb, const Key* keys, const Encoded* values, Verdict* verdicts, Slice slice,
         long long exptime, std::uint64_t cas, bool noreply) noexcept
-      : verb_(verb), keys_(keys), values_(values), verdicts_(verdicts), slice_(slice),
-        exptime_(exptime), cas_(cas), noreply_(noreply) {}
+      : verb_(verb),
+        keys_(keys),
+        values_(values),
+        verdicts_(verdicts),
+        slice_(slice),
+        exptime_(exptime),
+        cas_(cas),
+        noreply_(noreply) {}
   void write(Buffer& output) noexcept override;
   Took take_reply(const Reply& reply) noexcept override;
   [[nodiscard]] bool is_repeatable() const noexcept override {
@@ -87,7 +106,11 @@ class Change final : public Conversation {
   // `argument` stands behind the key, with the blank before it.
   Change(Verb verb, std::string_view argument, const Key* keys, Verdict* verdicts, Slice slice,
          bool noreply) noexcept
-      : verb_(verb), argument_(argument), keys_(keys), verdicts_(verdicts), slice_(slice),
+      : verb_(verb),
+        argument_(argument),
+        keys_(keys),
+        verdicts_(verdicts),
+        slice_(slice),
         noreply_(noreply) {}
   void write(Buffer& output) noexcept override;
   Took take_reply(const Reply& reply) noexcept override;

@@ -2,8 +2,8 @@
 
 namespace evmemcached::errors {
 
-PyObject *connection, *timeout, *closed, *pool, *no_server, *resting, *server, *client, *command, *unknown,
-    *key, *key_length, *key_character, *key_none, *key_type, *value_length;
+PyObject *connection, *timeout, *closed, *pool, *no_server, *resting, *server, *client, *command,
+    *unknown, *key, *key_length, *key_character, *key_none, *key_type, *value_length;
 
 bool load() noexcept {
   const struct {

@@ -34,8 +34,8 @@ Progress finish(Exchange& exchange, Fault fault, int error = 0) noexcept {
 Progress refuse(Exchange& exchange, Fault fault, std::string_view line) noexcept {
   constexpr std::size_t kQuotedBytes = 256;
   line = line.substr(0, kQuotedBytes);
-  exchange.reason = Ref::steal(
-      PyBytes_FromStringAndSize(line.data(), static_cast<Py_ssize_t>(line.size())));
+  exchange.reason =
+      Ref::steal(PyBytes_FromStringAndSize(line.data(), static_cast<Py_ssize_t>(line.size())));
   if (!exchange.reason) return Progress::kException;
   return finish(exchange, fault);
 }
@@ -208,7 +208,7 @@ class Crowd {
     }
     return fd_ >= 0;
   }
-  Waited wait(Deadline deadline) noexcept { return wait_fd(fd_, COEV_READABLE, deadline); }
+  Waited wait(Deadline deadline) noexcept { return wait_fd(fd_, COEV_READABLE, deadline, nullptr); }
 
  private:
   int fd_;
@@ -222,7 +222,9 @@ Waited wait_for_some(Exchange* exchanges, std::size_t count, Deadline deadline) 
     only = &exchanges[i];
     ++unfinished;
   }
-  if (unfinished == 1) return wait_fd(only->lease.connection()->fd(), events_of(*only), deadline);
+  if (unfinished == 1)
+    return wait_fd(only->lease.connection()->fd(), events_of(*only), deadline,
+                   only->lease.connection());
   Crowd crowd;
   if (!crowd.watch(exchanges, count)) {
     PyErr_SetFromErrno(PyExc_OSError);
@@ -320,8 +322,8 @@ PyObject* fault_exception(const Exchange& exchange, PyObject* server_name) noexc
     case Fault::kClosed:
       return make(errors::closed, "%U: the server closed the connection", server_name);
     case Fault::kSystem: {
-      const Ref text = Ref::steal(
-          PyUnicode_FromFormat("%U: %s", server_name, std::strerror(exchange.error)));
+      const Ref text =
+          Ref::steal(PyUnicode_FromFormat("%U: %s", server_name, std::strerror(exchange.error)));
       return text ? PyObject_CallFunction(errors::connection, "iO", exchange.error, text.get())
                   : nullptr;
     }

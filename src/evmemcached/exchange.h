@@ -65,8 +65,8 @@ struct Exchange {
   Conversation* conversation = nullptr;  // not owned
   Lease lease;
   Fault fault = Fault::kNone;
-  int error = 0;       // errno
-  Ref reason;          // an exception, or the text of the server's reply as bytes
+  int error = 0;  // errno
+  Ref reason;     // an exception, or the text of the server's reply as bytes
   bool finished = false;
   bool answered = false;  // some byte of the reply has come
   bool repeated = false;

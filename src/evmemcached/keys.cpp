@@ -41,8 +41,8 @@ bool view(Ref object, bool unicode, Key* key) noexcept {
 
 bool KeyRules::make(PyObject* object, std::string_view prefix, bool any, Key* key) const noexcept {
   if (!split(&object, key)) return false;
-  Ref text = encoder == nullptr ? Ref::borrow(object)
-                                : Ref::steal(PyObject_CallOneArg(encoder, object));
+  Ref text =
+      encoder == nullptr ? Ref::borrow(object) : Ref::steal(PyObject_CallOneArg(encoder, object));
   if (!text) return false;
   if (text.get() == Py_None) {
     PyErr_SetString(errors::key_none, "Key is None");

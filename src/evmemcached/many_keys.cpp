@@ -73,8 +73,7 @@ PyObject* found_values(const Cluster& cluster, const Keys& keys, std::vector<Fet
     const std::uint64_t cas = fetched[i].cas;
     Ref value = Ref::steal(cluster.codec.decode(keys.items[i], &fetched[i]));
     if (value && with_cas) {
-      value = Ref::steal(
-          Py_BuildValue("OK", value.get(), static_cast<unsigned long long>(cas)));
+      value = Ref::steal(Py_BuildValue("OK", value.get(), static_cast<unsigned long long>(cas)));
     }
     if (!value || PyDict_SetItem(values.get(), keys.items[i], value.get()) < 0) return nullptr;
   }
@@ -87,8 +86,7 @@ PyObject* method_get_many(PyObject* self, PyObject* arguments) {
   int with_cas = 0;
   std::string_view prefix;
   Cluster& cluster = cluster_of(self);
-  if (!PyArg_ParseTuple(arguments, "OOpO", &iterable, &prefix_object, &with_cas,
-                        &exptime_object) ||
+  if (!PyArg_ParseTuple(arguments, "OOpO", &iterable, &prefix_object, &with_cas, &exptime_object) ||
       !take_prefix(cluster, prefix_object, &prefix)) {
     return nullptr;
   }
@@ -107,8 +105,8 @@ PyObject* method_get_many(PyObject* self, PyObject* arguments) {
   if (!failures || !take_keys(cluster, iterable, prefix, &keys)) return nullptr;
   std::vector<Fetched> fetched(keys.size());
   auto make = [&](Slice slice) -> Conversation* {
-    return new (std::nothrow) Fetch(name, with_cas != 0, cluster.codec, keys.keys.data(),
-                                    fetched.data(), slice);
+    return new (std::nothrow)
+        Fetch(name, with_cas != 0, cluster.codec, keys.keys.data(), fetched.data(), slice);
   };
   if (!ask_all(cluster, keys, make, failures.get())) return nullptr;
   return pair(Ref::steal(found_values(cluster, keys, fetched, with_cas != 0)), failures);
@@ -180,8 +178,8 @@ PyObject* method_store_many(PyObject* self, PyObject* arguments) {
     PyErr_SetString(PyExc_ValueError, "each key needs a value");
     return nullptr;
   }
-  if (!encode_values(cluster, keys, values, flags, compressed_from, &encoded, &sent,
-                     too_long.get(), failures.get())) {
+  if (!encode_values(cluster, keys, values, flags, compressed_from, &encoded, &sent, too_long.get(),
+                     failures.get())) {
     return nullptr;
   }
   std::vector<Verdict> verdicts(sent.size());
@@ -215,13 +213,12 @@ PyObject* method_delete_many(PyObject* self, PyObject* arguments) {
   }
   std::vector<Verdict> verdicts(keys.size());
   auto make = [&](Slice slice) -> Conversation* {
-    return new (std::nothrow) Change(Verb::kDelete, {}, keys.keys.data(), verdicts.data(), slice,
-                                     noreply != 0);
+    return new (std::nothrow)
+        Change(Verb::kDelete, {}, keys.keys.data(), verdicts.data(), slice, noreply != 0);
   };
   if (!ask_all(cluster, keys, make, failures.get())) return nullptr;
   Ref missing = Ref::steal(
-      noreply != 0 ? PyList_New(0)
-                   : failed_keys(keys, verdicts, Kind::kDeleted, Kind::kDeleted));
+      noreply != 0 ? PyList_New(0) : failed_keys(keys, verdicts, Kind::kDeleted, Kind::kDeleted));
   return pair(missing, failures);
 }
 
@@ -261,8 +258,8 @@ PyObject* meta_replies(std::vector<MetaCommand>& commands) noexcept {
       reply = Py_NewRef(Py_None);
     } else {
       PyObject* value = command.reply_value ? command.reply_value.get() : Py_None;
-      reply = Py_BuildValue("(s#OO)", command.status, Py_ssize_t{2}, command.reply_flags.get(),
-                            value);
+      reply =
+          Py_BuildValue("(s#OO)", command.status, Py_ssize_t{2}, command.reply_flags.get(), value);
     }
     if (reply == nullptr) return nullptr;
     PyList_SET_ITEM(replies.get(), static_cast<Py_ssize_t>(i), reply);

@@ -12,18 +12,12 @@
 namespace evmemcached {
 namespace {
 
-// In the child: connections are the parent's.
-PyObject* after_fork(PyObject*, PyObject*) {
-  ++fork_generation;
-  Py_RETURN_NONE;
-}
-
 // wait(fd, events, seconds) -> bool
 PyObject* wait(PyObject*, PyObject* arguments) {
   int fd = -1, events = 0;
   double seconds = -1;
   if (!PyArg_ParseTuple(arguments, "iid", &fd, &events, &seconds)) return nullptr;
-  const Waited waited = wait_fd(fd, events, Deadline::after(seconds, now_ns()));
+  const Waited waited = wait_fd(fd, events, Deadline::after(seconds, now_ns()), nullptr);
   return waited == Waited::kException ? nullptr : PyBool_FromLong(waited == Waited::kReady);
 }
 
@@ -36,7 +30,6 @@ PyObject* murmur3_32(PyObject*, PyObject* arguments) {
 }
 
 PyMethodDef functions[] = {
-    {"_after_fork", after_fork, METH_NOARGS, "Tell the module that this process is a new child."},
     {"wait", wait, METH_VARARGS,
      "wait(fd, events, seconds): whether the fd became ready in time. Switches: always."},
     {"murmur3_32", murmur3_32, METH_VARARGS, "murmur3_32(bytes, seed=0): MurmurHash3."},
@@ -72,9 +65,15 @@ int add_constants(PyObject* module) noexcept {
   return 0;
 }
 
-PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_memcached", "The native part of evmemcached.", -1, functions,
-    nullptr,               nullptr,      nullptr,                           nullptr};
+PyModuleDef definition = {PyModuleDef_HEAD_INIT,
+                          "_memcached",
+                          "The native part of evmemcached.",
+                          -1,
+                          functions,
+                          nullptr,
+                          nullptr,
+                          nullptr,
+                          nullptr};
 
 }  // namespace
 }  // namespace evmemcached

@@ -7,8 +7,6 @@
 
 namespace evmemcached {
 
-std::uint32_t fork_generation = 0;
-
 namespace {
 
 // A connection idle for longer is looked at before it is used.
@@ -50,7 +48,7 @@ struct Pool::Waiter {
 void Lease::give_back(std::int64_t now) noexcept {
   Connection* connection = std::exchange(connection_, nullptr);
   if (connection == nullptr) return;
-  if (generation_ != fork_generation) {
+  if (generation_ != coev->fork_generation()) {
     delete connection;
     return;
   }
@@ -66,7 +64,7 @@ void Lease::drop() noexcept {
   Connection* connection = std::exchange(connection_, nullptr);
   if (connection == nullptr) return;
   delete connection;
-  if (generation_ != fork_generation) return;
+  if (generation_ != coev->fork_generation()) return;
   ++pool_->counters_.drops;
   pool_->free_place();
 }
@@ -84,8 +82,8 @@ Pool::~Pool() {
 // The parent's waiters exist in the parent only; its connections, too, but copies of
 // their fds are open here.
 void Pool::forget_if_forked() noexcept {
-  if (generation_ == fork_generation) return;
-  generation_ = fork_generation;
+  if (generation_ == coev->fork_generation()) return;
+  generation_ = coev->fork_generation();
   first_ = last_ = nullptr;
   waiting_ = 0;
   while (newest_ != nullptr) {
@@ -172,13 +170,12 @@ Leased Pool::fill_place(Lease* lease) noexcept {
   int fd = -1;
   PyObject* tls = nullptr;
   if (made && PyArg_ParseTuple(made.get(), "iO", &fd, &tls)) {
-    connection =
-        new (std::nothrow) Connection(fd, tls == Py_None ? Ref() : Ref::borrow(tls));
+    connection = new (std::nothrow) Connection(fd, tls == Py_None ? Ref() : Ref::borrow(tls));
     if (connection == nullptr) PyErr_NoMemory();
   }
   if (connection == nullptr) {
     // A fork within connect() has let go of the place already.
-    if (generation == fork_generation) free_place();
+    if (generation == coev->fork_generation()) free_place();
     return PyErr_ExceptionMatches(errors::connection) ? Leased::kNoServer : Leased::kException;
   }
   ++counters_.connects;
@@ -189,13 +186,21 @@ Leased Pool::fill_place(Lease* lease) noexcept {
 Leased Pool::renew(Lease* lease) noexcept {
   delete std::exchange(lease->connection_, nullptr);
   ++counters_.drops;
-  if (lease->generation_ != fork_generation) {
+  if (lease->generation_ != coev->fork_generation()) {
     forget_if_forked();
     ++open_;
     lease->generation_ = generation_;
   }
   while (newest_ != nullptr) close(*newest_);
   return fill_place(lease);
+}
+
+void Pool::note_failure(std::int64_t now, unsigned attempts, double retry_seconds,
+                        double dead_seconds) noexcept {
+  ++failures_;
+  dead_ = failures_ > attempts;
+  const double rest_seconds = dead_ ? dead_seconds : retry_seconds;
+  rest_until_ = now + static_cast<std::int64_t>(rest_seconds * 1e9);
 }
 
 // --- the queue ---------------------------------------------------------------------------
@@ -226,7 +231,7 @@ Leased Pool::wait_in_queue(Lease* lease, Deadline deadline) noexcept {
   const std::uint32_t generation = generation_;
   const int acquired = coev->lock_acquire(self.lock, deadline.remaining());
   const bool was_given = !self.queued;  // whoever gave a place has let go of the lock
-  if (self.queued && generation == fork_generation) remove(self);
+  if (self.queued && generation == coev->fork_generation()) remove(self);
   if (acquired == 1 || !was_given) coev->lock_release(self.lock);
   coev->lock_free(self.lock);
   if (!was_given) return acquired == 0 ? Leased::kTimedOut : Leased::kException;

@@ -23,20 +23,17 @@
 
 namespace evmemcached {
 
-// How often this process is a fork of a fork.
-extern std::uint32_t fork_generation;
-
 struct PoolLimits {
-  std::size_t most = 32;         // connections
-  double wait_seconds = -1;      // for a connection; negative: as long as the operation may take
-  std::int64_t idle_ns = 0;      // how long a connection may be idle; 0: without limit
+  std::size_t most = 32;     // connections
+  double wait_seconds = -1;  // for a connection; negative: as long as the operation may take
+  std::int64_t idle_ns = 0;  // how long a connection may be idle; 0: without limit
 };
 
 enum class Leased : std::uint8_t {
   kYes,
-  kTimedOut,    // no connection was given back in time
-  kNoServer,    // connecting failed; MemcacheConnectionError is set
-  kException,   // another exception is set
+  kTimedOut,   // no connection was given back in time
+  kNoServer,   // connecting failed; MemcacheConnectionError is set
+  kException,  // another exception is set
 };
 
 class Pool;
@@ -132,7 +129,7 @@ class Pool {
   Waiter* first_ = nullptr;  // not owned: each is on its waiter's stack
   Waiter* last_ = nullptr;
   std::size_t waiting_ = 0;
-  std::uint32_t generation_ = fork_generation;
+  std::uint32_t generation_ = coev->fork_generation();
   std::int64_t rest_until_ = 0;
   unsigned failures_ = 0;
   bool dead_ = false;

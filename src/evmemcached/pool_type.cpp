@@ -69,8 +69,8 @@ PyObject* pool_revive(PyObject* self, PyObject*) {
 PyObject* pool_dead_for(PyObject* self, PyObject*) {
   const std::int64_t now = now_ns();
   const Pool& pool = pool_of(self);
-  return PyFloat_FromDouble(
-      pool.is_dead(now) ? static_cast<double>(pool.rest_until() - now) / 1e9 : 0.0);
+  return PyFloat_FromDouble(pool.is_dead(now) ? static_cast<double>(pool.rest_until() - now) / 1e9
+                                              : 0.0);
 }
 
 PyObject* pool_stats(PyObject* self, PyObject*) {

@@ -1,15 +1,13 @@
 // _memcached.Pool: the pool of one server as a Python object.
 #pragma once
 
-#include "python.h"
-
 #include "pool.h"
+#include "python.h"
 
 namespace evmemcached {
 
 struct PoolObject {
-  PyObject_HEAD
-  Pool pool;
+  PyObject_HEAD Pool pool;
 };
 
 extern PyTypeObject* pool_type;

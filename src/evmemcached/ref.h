@@ -1,9 +1,9 @@
 // Ref: a strong reference that is given back when it goes out of scope.
 #pragma once
 
-#include "python.h"
-
 #include <utility>
+
+#include "python.h"
 
 namespace evmemcached {
 

@@ -48,8 +48,7 @@ int Router::modulo(const Key& key, std::int64_t now) const noexcept {
 
 // The text of a name and of a key is hashed by the low bytes of its code points.
 int Router::rendezvous(PyObject* object, std::int64_t now) const noexcept {
-  const Ref text =
-      PyUnicode_Check(object) ? Ref::borrow(object) : Ref::steal(PyObject_Str(object));
+  const Ref text = PyUnicode_Check(object) ? Ref::borrow(object) : Ref::steal(PyObject_Str(object));
   if (!text) return kException;
   int winner = kNone;
   std::int64_t best = -1;
@@ -66,9 +65,9 @@ int Router::rendezvous(PyObject* object, std::int64_t now) const noexcept {
     bytes.push_back('-');
     add(text.get());
     const std::int64_t score = murmur3({bytes.data(), bytes.size()}, 0);
-    const bool wins = score > best || (score == best && winner != kNone &&
-                                       PyUnicode_Compare(names[i], names[static_cast<std::size_t>(
-                                                                       winner)]) > 0);
+    const bool wins =
+        score > best || (score == best && winner != kNone &&
+                         PyUnicode_Compare(names[i], names[static_cast<std::size_t>(winner)]) > 0);
     if (!wins) continue;
     best = score;
     winner = static_cast<int>(i);

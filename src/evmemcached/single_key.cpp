@@ -82,8 +82,7 @@ PyObject* method_store(PyObject* self, PyObject* const* arguments, Py_ssize_t co
   Verdict verdict;
   Store conversation(verb, &key, &value, &verdict, kOnly, exptime, cas, noreply != 0);
   if (!cluster.ask(key, arguments[1], conversation)) return nullptr;
-  return PyLong_FromLong(
-      static_cast<long>(noreply != 0 ? Kind::kStored : verdict.kind));
+  return PyLong_FromLong(static_cast<long>(noreply != 0 ? Kind::kStored : verdict.kind));
 }
 
 // change(verb, key, argument, noreply) -> int of incr and decr, bool of delete and touch,
@@ -99,7 +98,8 @@ PyObject* method_change(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   if (verb == Verb::kTouch) {
     long long exptime = 0;
     if (!to_exptime(arguments[2], &exptime)) return nullptr;
-    size = static_cast<std::size_t>(std::to_chars(text + 1, text + sizeof text, exptime).ptr - text);
+    size =
+        static_cast<std::size_t>(std::to_chars(text + 1, text + sizeof text, exptime).ptr - text);
   } else if (verb != Verb::kDelete) {
     const unsigned long long delta = PyLong_AsUnsignedLongLong(arguments[2]);
     if (delta == static_cast<unsigned long long>(-1) && PyErr_Occurred()) return nullptr;
