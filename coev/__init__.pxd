@@ -102,4 +102,22 @@ cdef extern from "coev/coev.h":
                             void (*release)(void* argument) noexcept nogil,
                             double timeout, int flags) except -1
 
+        # --- 1.1: buffered input and output ---
+        coev_stream* (*stream_new_owned)(int fd, size_t buffer_bytes,
+                                         const void* owner) except NULL
+        int (*stream_read_some_until)(coev_stream* stream, size_t at_most, int64_t deadline_ns,
+                                      const char** data, size_t* size) except -1
+        int (*stream_read_exactly_until)(coev_stream* stream, size_t count,
+                                         int64_t deadline_ns, const char** data) except -1
+        int (*stream_read_delimited_until)(coev_stream* stream, const char* delimiter,
+                                           size_t delimiter_size, size_t limit,
+                                           int64_t deadline_ns, const char** data,
+                                           size_t* size) except -1
+        int (*stream_write_until)(coev_stream* stream, const char* data, size_t size,
+                                  int64_t deadline_ns) except -1
+        int (*stream_flush_until)(coev_stream* stream, int64_t deadline_ns) except -1
+
+        # --- 1.1: long loops ---
+        int (*give_way_if_due)() except -1
+
     const coev_api* coev_import() except NULL

@@ -14,6 +14,7 @@ import pytest
 from run_script import check_script
 from support_capsule import (
     CLOSED,
+    NEVER,
     PERMIT,
     READABLE,
     SOURCES,
@@ -33,12 +34,24 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 # --- the header and its versions --------------------------------------------------------
 
 
-def test_header_compiles_as_cplusplus_without_warnings(tmp_path):
-    source = tmp_path / "only_header.cpp"
-    source.write_text("#include <coev/coev.h>\nconst coev_api* get() { return coev_import(); }\n")
+LANGUAGES = {"c11": ["-x", "c", "-std=c11"], "c++20": ["-x", "c++", "-std=c++20"]}
+
+
+@pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
+@pytest.mark.parametrize("source", ["only_header", "layout"])
+def test_header_compiles_without_warnings(tmp_path, language, source):
+    """layout.c holds every member of the table to its place."""
+    path = SOURCES / f"{source}.c"
+    if source == "only_header":
+        path = tmp_path / "only_header.c"
+        path.write_text(
+            "#include <coev/coev.h>\n"
+            "const coev_api* get(void);\nconst coev_api* get(void) { return coev_import(); }\n"
+        )
     run(
-        [*compiler(), "-x", "c++", "-fsyntax-only", "-Wall", "-Wextra", "-Werror"]
-        + ["-isystem", sysconfig.get_path("include"), "-I" + coev.get_include(), str(source)]
+        [*compiler(), *language, "-pedantic", "-fsyntax-only", "-Wall", "-Wextra", "-Wshadow"]
+        + ["-Werror", "-isystem", sysconfig.get_path("include")]
+        + ["-I" + coev.get_include(), str(path)]
     )
 
 
@@ -618,6 +631,12 @@ def wait_in_stream_flush(api, left):
     api.stream_flush(stream)
 
 
+def wait_in_stream_flush_until(api, left):
+    stream = api.stream_new(left.fileno(), 1000)
+    api.stream_write_until(stream, bytes(4_000_000), api.deadline_after(0))
+    api.stream_flush_until(stream)
+
+
 def wait_for_held_lock(api, left):
     lock = api.lock_new()
     api.lock_acquire(lock)
@@ -630,6 +649,8 @@ def wait_for_held_lock(api, left):
 def wait_in_switch(api, left):
     api.switch_to(coev.spawn(int))
 
+
+ALL_EVENTS = READABLE | PERMIT | CLOSED
 
 WAITS = {
     "join": lambda api, left: api.join(coev.main()),
@@ -648,6 +669,22 @@ WAITS = {
     "stream_write": wait_in_stream_write,
     "stream_flush": wait_in_stream_flush,
     "offload": lambda api, left: api.offload_nap(0.05),
+    "offload_call": lambda api, left: api.offload_call(0.05),
+    "wait_fd_owned": lambda api, left: api.wait_fd_owned(left.fileno(), ALL_EVENTS, -1, 0),
+    "wait_fd_until": lambda api, left: api.wait_fd_until(left.fileno(), ALL_EVENTS, NEVER, 0),
+    "stream_read_some_until": lambda api, left: api.stream_read_some_until(
+        api.stream_new(left.fileno()), 1
+    ),
+    "stream_read_exactly_until": lambda api, left: api.stream_read_exactly_until(
+        api.stream_new(left.fileno()), 1
+    ),
+    "stream_read_delimited_until": lambda api, left: api.stream_read_delimited_until(
+        api.stream_new(left.fileno()), b"\n"
+    ),
+    "stream_write_until": lambda api, left: api.stream_write_until(
+        api.stream_new(left.fileno(), 1000), bytes(4_000_000)
+    ),
+    "stream_flush_until": wait_in_stream_flush_until,
 }
 
 

@@ -524,3 +524,207 @@ def test_killed_caller_leaves_the_argument_to_the_pool(api):
     while naps_since(api, before)[1] == 0 and time.monotonic() < deadline:
         coev.sleep(0.01)
     assert naps_since(api, before)[1] == 1
+
+
+# --- streams -------------------------------------------------------------------------------------
+
+
+def test_one_deadline_serves_all_reads_and_writes_of_an_operation(api, socket_pair, virtual_time):
+    left, right = socket_pair
+    stream = api.stream_new_owned(left.fileno(), 0, 7)
+    start = virtual_time()
+    deadline = api.deadline_after(3)
+    coev.spawn(lambda: (coev.sleep(1), right.send(b"2\r\n"), coev.sleep(1), right.send(b"ab")))
+    assert api.stream_write_until(stream, b"hello", deadline) == 1
+    assert api.stream_flush_until(stream, deadline) == 1
+    assert right.recv(100) == b"hello"
+    assert api.stream_read_delimited_until(stream, b"\r\n", deadline) == b"2\r\n"
+    assert api.stream_read_exactly_until(stream, 2, deadline) == b"ab"
+    assert api.stream_read_some_until(stream, 9, deadline) is None
+    assert virtual_time() - start == pytest.approx(3)
+    right.send(b"late")
+    assert api.stream_read_some_until(stream, 9, deadline) == b"late"
+    api.disown_fd(left.fileno(), 7)
+
+
+@pytest.mark.parametrize("owner", [0, 7], ids=["unowned", "owned"])
+def test_stream_reads_whatever_is_sent_in_many_pieces(api, owner):
+    left, right = socket.socketpair()
+    left.setblocking(False)
+    stream = api.stream_new_owned(left.fileno(), 256, owner)
+    data = os.urandom(20_000)
+
+    def send():
+        for start in range(0, len(data), 37):
+            right.send(data[start : start + 37])
+            if start % 5 == 0:
+                coev.yield_now()
+
+    sending = coev.spawn(send)
+    got = b"".join(api.stream_read_exactly_until(stream, 100) for _ in range(200))
+    sending.join()
+    assert got == data
+    api.forget_fd(left.fileno())
+    left.close()
+    right.close()
+
+
+def test_forgotten_fd_wakes_the_reader_of_its_stream(api, socket_pair):
+    left, _ = socket_pair
+    stream = api.stream_new_owned(left.fileno(), 0, 7)
+    reading = coev.spawn(api.stream_read_exactly_until, stream, 1)
+    settle()
+    api.disown_fd(left.fileno(), 7)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        reading.result()
+
+
+# --- long loops ------------------------------------------------------------------------------------
+
+
+@pytest.mark.realtime
+def test_long_loop_in_c_gives_way_to_coroutines_and_timers(api):
+    beats = []
+
+    def beat():
+        while True:
+            beats.append(time.monotonic())
+            coev.sleep(0.002)
+
+    beating = coev.spawn(beat)
+    settle()
+    start = len(beats)
+    asked = api.compute(0.2, 16)
+    during = len(beats) - start
+    assert asked > 1000
+    assert during > 10  # without giving way: none
+    start = len(beats)
+    api.compute(0.02)
+    assert len(beats) == start
+    beating.kill()
+    beating.join()
+
+
+@pytest.mark.realtime
+def test_long_loops_in_c_share_the_time(api):
+    ends = []
+
+    def compute():
+        api.compute(0.1, 16)
+        ends.append(time.monotonic())
+
+    start = time.monotonic()
+    computing = [coev.spawn(compute) for _ in range(3)]
+    for coroutine in computing:
+        coroutine.join()
+    # Each measures the time that passes: one after the other they would end 0.1 s apart.
+    assert ends[-1] - start < 0.25
+
+
+@pytest.mark.realtime
+def test_long_loop_in_c_can_be_ended(api):
+    def compute_in_scope():
+        with coev.timeout(0.02):
+            api.compute(10, 16)
+
+    start = time.monotonic()
+    with pytest.raises(TimeoutError):
+        coev.spawn(compute_in_scope).result()
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.realtime
+def test_signal_handler_runs_during_a_long_loop_in_c(api):
+    handled = []
+    before = signal.signal(signal.SIGALRM, lambda *_: handled.append(time.monotonic()))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        start = time.monotonic()
+        api.compute(0.3, 16)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert len(handled) == 1
+    assert handled[0] - start < 0.25
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize("on_os_thread", [False, True], ids=["main", "os-thread"])
+def test_long_loop_in_c_lets_other_os_threads_have_the_gil(api, on_os_thread):
+    turns = []
+    stop = threading.Event()
+
+    def take_turns():
+        while not stop.is_set():
+            turns.append(time.monotonic())
+            time.sleep(0.001)
+
+    other = threading.Thread(target=take_turns)
+    other.start()
+    while not turns:
+        time.sleep(0.001)
+    start = len(turns)
+    if on_os_thread:
+        computing = threading.Thread(target=lambda: turns.append(api.compute(0.2, 16) and 0))
+        computing.start()
+        computing.join()
+    else:
+        api.compute(0.2, 16)
+    stop.set()
+    other.join()
+    assert len(turns) - start > 5
+
+
+# --- a server's drain --------------------------------------------------------------------------------
+
+
+@pytest.mark.realtime
+def test_server_drains_from_a_signal_handler(api):
+    """The pattern of docs/c-api.md: a flag, then a permit for whoever may be idle."""
+    check_script(
+        f"""
+        import os, signal, socket, sys, time
+        sys.path.insert(0, {os.path.dirname(api.__file__)!r})
+        import {api.__name__} as api, coev
+        READABLE, PERMIT = 1, 4
+        draining = False
+        idle, ends = set(), []
+
+        def serve(connection, owner):
+            while not draining:
+                idle.add(coev.current())
+                seen = api.wait_fd_owned(connection.fileno(), READABLE | PERMIT, 30, owner)
+                idle.discard(coev.current())
+                if seen & READABLE:
+                    request = connection.recv(100)
+                    coev.sleep(0.1)  # busy: the drain lets it finish
+                    connection.send(request)
+            api.forget_fd(connection.fileno())
+            connection.close()
+            ends.append(owner)
+
+        def drain(*_):
+            global draining
+            draining = True
+            for coroutine in [main, *idle]:
+                api.unpark(coroutine)
+
+        main = coev.current()
+        listener = socket.create_server(("127.0.0.1", 0))
+        clients = [socket.create_connection(listener.getsockname()) for _ in range(20)]
+        serving = [coev.spawn(serve, listener.accept()[0], n + 1) for n in range(20)]
+        clients[0].send(b"busy")
+        signal.signal(signal.SIGTERM, drain)
+        coev.spawn(lambda: (coev.sleep(0.05), os.kill(os.getpid(), signal.SIGTERM)))
+        start = time.monotonic()
+        while not draining:
+            api.wait_fd_owned(listener.fileno(), READABLE | PERMIT, 30, 99)
+        for coroutine in serving:
+            coroutine.join()
+        assert time.monotonic() - start < 5
+        assert ends[-1] == 1 and len(ends) == 20
+        assert clients[0].recv(100) == b"busy"
+        assert all(client.recv(100) == b"" for client in clients)
+        print("drained")
+        """,
+        expect="drained",
+    )

@@ -193,7 +193,7 @@ void Scheduler::finish(Coroutine& coroutine) noexcept {
     switch_to(next);
   } else {
     coroutine.state = CoroutineState::kRunning;  // a message spawned into this very slot
-    operations_ = 0;
+    begin_slice();
   }
 }
 
@@ -202,7 +202,7 @@ void Scheduler::finish(Coroutine& coroutine) noexcept {
 void Scheduler::switch_to(Coroutine& next) noexcept {
   Coroutine& previous = *current_;
   ++stats_.switches;
-  operations_ = 0;
+  begin_slice();
   next.state = CoroutineState::kRunning;
   std::memcpy(&previous.exception_globals, exception_globals_, sizeof(ExceptionGlobals));
   std::memcpy(exception_globals_, &next.exception_globals, sizeof(ExceptionGlobals));
@@ -234,7 +234,7 @@ Status Scheduler::park_queued(WaitQueue& queue, Deadline deadline, Coroutine* ne
     switch_to(*next);
   } else {
     self.state = CoroutineState::kRunning;
-    operations_ = 0;
+    begin_slice();
   }
   timers_.disarm(self.deadline);
   return self.wake_status;
@@ -250,9 +250,17 @@ Status Scheduler::yield() noexcept {
     switch_to(next);
   } else {
     self.state = CoroutineState::kRunning;
-    operations_ = 0;
+    begin_slice();
   }
   return self.interrupt_pending ? Status::kInterrupted : Status::kOk;
+}
+
+Status Scheduler::give_way_if_due() noexcept {
+  const std::int64_t now = now_ns();
+  if (slice_began_ns_ == 0) slice_began_ns_ = now;
+  if (now - slice_began_ns_ < kSliceNs) return Status::kOk;
+  ++stats_.quota_yields;
+  return yield();
 }
 
 Status Scheduler::yield_to_newest() noexcept {

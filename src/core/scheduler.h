@@ -79,7 +79,7 @@ class Scheduler {
   // SWITCHES: never. ERRORS: nullptr when there is no memory for a stack.
   [[nodiscard]] Coroutine* spawn(Coroutine::Entry entry, void* argument, void* owner) noexcept;
 
-  [[nodiscard]] Coroutine& current() noexcept { return *current_; }
+  [[nodiscard]] Coroutine& current() const noexcept { return *current_; }
   [[nodiscard]] Coroutine& main() noexcept { return *main_; }
   // The newest slot ever made; the others follow by all_next.
   [[nodiscard]] Coroutine* all_slots() noexcept { return all_slots_; }
@@ -150,6 +150,11 @@ class Scheduler {
     return yield();
   }
 
+  // For a coroutine that computes: yields when it has done so for kSliceNs since the first
+  // call after it came to run. Costs a look at the clock.
+  // SWITCHES: only then, if anybody is ready. ERRORS: kInterrupted.
+  Status give_way_if_due() noexcept;
+
   // --- waking -------------------------------------------------------------------
   // Makes a coroutine ready that the caller claimed from its wait queue.
   // SWITCHES: never. THREAD: any.
@@ -207,6 +212,7 @@ class Scheduler {
   static constexpr unsigned kOperationQuota = 32;
   static constexpr unsigned kTransferQuota = 256;  // less than kPollIntervalNs
   static constexpr std::int64_t kStartsNs = 1'000'000;
+  static constexpr std::int64_t kSliceNs = 1'000'000;
   static constexpr unsigned kTransfersOfStart = kTransferQuota / kOperationQuota;
 
   Scheduler() noexcept;
@@ -222,6 +228,10 @@ class Scheduler {
   void finish(Coroutine& coroutine) noexcept;
   void make_ready(Coroutine& coroutine, Status status) noexcept;
   void leave_run_queue(Coroutine& coroutine) noexcept;
+  void begin_slice() noexcept {
+    operations_ = 0;
+    slice_began_ns_ = 0;
+  }
   static bool withdraw(Coroutine& coroutine) noexcept;
   void switch_to(Coroutine& next) noexcept;
   [[nodiscard]] Coroutine& next_ready() noexcept;
@@ -241,6 +251,7 @@ class Scheduler {
   unsigned operations_ = 0;          // since the current coroutine last gave way
   unsigned transfers_in_turn_ = 0;   // who went before the others
   std::int64_t first_start_ns_ = 0;  // of those in this turn; 0 for none
+  std::int64_t slice_began_ns_ = 0;  // seen by give_way_if_due(); 0: not yet
   Coroutine* switched_from_ = nullptr;
   LookAhead look_ahead_;
   Stats stats_;

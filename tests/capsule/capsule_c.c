@@ -6,6 +6,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <coev/coev.h>
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
 
 #define JOIN_(a, b) a##b
@@ -352,6 +353,97 @@ static PyObject* stream_flush(PyObject* self, PyObject* arguments) {
   return outcome(coev->stream_flush(stream_in(stream), timeout));
 }
 
+static PyObject* stream_new_owned(PyObject* self, PyObject* arguments) {
+  int fd;
+  Py_ssize_t bytes = 0, owner = 1;
+  (void)self;
+  if (!PyArg_ParseTuple(arguments, "i|nn", &fd, &bytes, &owner)) return NULL;
+  coev_stream* stream = coev->stream_new_owned(fd, (size_t)bytes, owner_of(owner));
+  return stream == NULL ? NULL : PyCapsule_New(stream, "stream", free_stream);
+}
+
+static PyObject* stream_read_some_until(PyObject* self, PyObject* arguments) {
+  PyObject* stream;
+  Py_ssize_t at_most;
+  long long deadline_ns = COEV_NEVER;
+  const char* data;
+  size_t size;
+  (void)self;
+  if (!PyArg_ParseTuple(arguments, "On|L", &stream, &at_most, &deadline_ns)) return NULL;
+  int result = coev->stream_read_some_until(stream_in(stream), (size_t)at_most, deadline_ns, &data,
+                                            &size);
+  return bytes_read(result, data, size);
+}
+
+static PyObject* stream_read_exactly_until(PyObject* self, PyObject* arguments) {
+  PyObject* stream;
+  Py_ssize_t count;
+  long long deadline_ns = COEV_NEVER;
+  const char* data;
+  (void)self;
+  if (!PyArg_ParseTuple(arguments, "On|L", &stream, &count, &deadline_ns)) return NULL;
+  int result =
+      coev->stream_read_exactly_until(stream_in(stream), (size_t)count, deadline_ns, &data);
+  return bytes_read(result, data, (size_t)count);
+}
+
+static PyObject* stream_read_delimited_until(PyObject* self, PyObject* arguments) {
+  PyObject* stream;
+  const char* delimiter;
+  Py_ssize_t delimiter_size, limit = 1 << 16;
+  long long deadline_ns = COEV_NEVER;
+  const char* data;
+  size_t size;
+  (void)self;
+  if (!PyArg_ParseTuple(arguments, "Oy#|Ln", &stream, &delimiter, &delimiter_size, &deadline_ns,
+                        &limit)) {
+    return NULL;
+  }
+  int result =
+      coev->stream_read_delimited_until(stream_in(stream), delimiter, (size_t)delimiter_size,
+                                        (size_t)limit, deadline_ns, &data, &size);
+  return bytes_read(result, data, size);
+}
+
+static PyObject* stream_write_until(PyObject* self, PyObject* arguments) {
+  PyObject* stream;
+  const char* data;
+  Py_ssize_t size;
+  long long deadline_ns = COEV_NEVER;
+  (void)self;
+  if (!PyArg_ParseTuple(arguments, "Oy#|L", &stream, &data, &size, &deadline_ns)) return NULL;
+  return outcome(coev->stream_write_until(stream_in(stream), data, (size_t)size, deadline_ns));
+}
+
+static PyObject* stream_flush_until(PyObject* self, PyObject* arguments) {
+  PyObject* stream;
+  long long deadline_ns = COEV_NEVER;
+  (void)self;
+  if (!PyArg_ParseTuple(arguments, "O|L", &stream, &deadline_ns)) return NULL;
+  return outcome(coev->stream_flush_until(stream_in(stream), deadline_ns));
+}
+
+/* --- long loops --------------------------------------------------------------------------------- */
+
+/* Computes for so long, in C, and offers to give way after every `rounds` rounds (0: never).
+ * Returns how often it was asked. */
+static PyObject* compute(PyObject* self, PyObject* arguments) {
+  double seconds;
+  long rounds = 0, asked = 0;
+  struct timespec now;
+  (void)self;
+  if (!PyArg_ParseTuple(arguments, "d|l", &seconds, &rounds)) return NULL;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const double end = (double)now.tv_sec + (double)now.tv_nsec * 1e-9 + seconds;
+  for (long round = 1; (double)now.tv_sec + (double)now.tv_nsec * 1e-9 < end; ++round) {
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (rounds == 0 || round % rounds != 0) continue;
+    ++asked;
+    if (coev->give_way_if_due() < 0) return NULL;
+  }
+  return PyLong_FromLong(asked);
+}
+
 /* --- offload ------------------------------------------------------------------------------------ */
 
 struct nap {
@@ -446,6 +538,13 @@ static PyMethodDef functions[] = {
     {"stream_read_until", stream_read_until, METH_VARARGS, NULL},
     {"stream_write", stream_write, METH_VARARGS, NULL},
     {"stream_flush", stream_flush, METH_VARARGS, NULL},
+    {"stream_new_owned", stream_new_owned, METH_VARARGS, NULL},
+    {"stream_read_some_until", stream_read_some_until, METH_VARARGS, NULL},
+    {"stream_read_exactly_until", stream_read_exactly_until, METH_VARARGS, NULL},
+    {"stream_read_delimited_until", stream_read_delimited_until, METH_VARARGS, NULL},
+    {"stream_write_until", stream_write_until, METH_VARARGS, NULL},
+    {"stream_flush_until", stream_flush_until, METH_VARARGS, NULL},
+    {"compute", compute, METH_VARARGS, NULL},
     {"offload_nap", offload_nap, METH_VARARGS, NULL},
     {"offload_call", offload_call, METH_VARARGS, NULL},
     {"naps", naps, METH_NOARGS, NULL},

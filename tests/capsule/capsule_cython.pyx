@@ -21,6 +21,7 @@ from coev cimport (
 cdef extern from *:
     """
     #include <pthread.h>
+    #include <time.h>
     #include <unistd.h>
     static void start_thread(void* (*function)(void*), void* argument) {
       pthread_t thread;
@@ -28,11 +29,17 @@ cdef extern from *:
       pthread_detach(thread);
     }
     static void add(int* counter) { __atomic_add_fetch(counter, 1, __ATOMIC_SEQ_CST); }
+    static double seconds_now(void) {
+      struct timespec now;
+      clock_gettime(CLOCK_MONOTONIC, &now);
+      return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    }
     static void call(void (*callback)(void*), void* argument) { callback(argument); }
     """
     void start_thread(void* (*function)(void*) noexcept nogil, void* argument)
     void add(int* counter) nogil
     void call(void (*callback)(void*) noexcept, void* argument) nogil
+    double seconds_now() nogil
     int usleep(unsigned microseconds) nogil
 
 cdef const coev_api* api = coev_import()
@@ -249,6 +256,60 @@ def stream_write(OwnedStream stream, bytes data, double timeout=-1):
 
 def stream_flush(OwnedStream stream, double timeout=-1):
     return api.stream_flush(stream.stream, timeout)
+
+
+def stream_new_owned(int fd, Py_ssize_t size=0, size_t owner=1):
+    stream = OwnedStream(fd, <size_t>size)
+    api.stream_free(stream.stream)
+    stream.stream = api.stream_new_owned(fd, <size_t>size, <const void*>owner)
+    return stream
+
+
+def stream_read_some_until(OwnedStream stream, Py_ssize_t at_most,
+                           int64_t deadline_ns=COEV_NEVER):
+    cdef const char* data
+    cdef size_t size
+    if api.stream_read_some_until(stream.stream, <size_t>at_most, deadline_ns, &data,
+                                  &size) == 1:
+        return PyBytes_FromStringAndSize(data, size)
+
+
+def stream_read_exactly_until(OwnedStream stream, Py_ssize_t count,
+                              int64_t deadline_ns=COEV_NEVER):
+    cdef const char* data
+    if api.stream_read_exactly_until(stream.stream, <size_t>count, deadline_ns, &data) == 1:
+        return PyBytes_FromStringAndSize(data, count)
+
+
+def stream_read_delimited_until(OwnedStream stream, bytes delimiter,
+                                int64_t deadline_ns=COEV_NEVER, Py_ssize_t limit=1 << 16):
+    cdef const char* data
+    cdef size_t size
+    if api.stream_read_delimited_until(stream.stream, <const char*>delimiter, len(delimiter),
+                                       limit, deadline_ns, &data, &size) == 1:
+        return PyBytes_FromStringAndSize(data, size)
+
+
+def stream_write_until(OwnedStream stream, bytes data, int64_t deadline_ns=COEV_NEVER):
+    return api.stream_write_until(stream.stream, <const char*>data, len(data), deadline_ns)
+
+
+def stream_flush_until(OwnedStream stream, int64_t deadline_ns=COEV_NEVER):
+    return api.stream_flush_until(stream.stream, deadline_ns)
+
+
+# --- long loops ---
+
+def compute(double seconds, long rounds=0):
+    cdef long asked = 0
+    cdef long round = 0
+    cdef double end = seconds_now() + seconds
+    while seconds_now() < end:
+        round += 1
+        if rounds != 0 and round % rounds == 0:
+            asked += 1
+            api.give_way_if_due()
+    return asked
 
 
 # --- offload ---

@@ -233,6 +233,37 @@ typedef struct coev_api {
    * others; for what may hang long, or what others that run wait for. */
   int (*offload_call)(void (*function)(void* argument), void* argument,
                       void (*release)(void* argument), double timeout, int flags);
+
+  /* --- 1.1: buffered input and output ------------------------------------------------ */
+
+  /* stream_new() over a socket that has an owner, as wait_fd_owned() has it: an
+   * address that every wait for fd gives, with forget_fd() or disown_fd() before fd
+   * is closed. Reads and writes then cost fewer system calls. NULL is stream_new(). */
+  coev_stream* (*stream_new_owned)(int fd, size_t buffer_bytes, const void* owner);
+
+  /* The functions of a stream with a deadline of deadline_after() instead of a
+   * timeout: one for all the reads and writes of an operation. Bytes that are there,
+   * and room that is there, serve a call also when its deadline has passed.
+   * stream_read_delimited_until() is stream_read_until() so. */
+  int (*stream_read_some_until)(coev_stream* stream, size_t at_most, int64_t deadline_ns,
+                                const char** data, size_t* size);
+  int (*stream_read_exactly_until)(coev_stream* stream, size_t count, int64_t deadline_ns,
+                                   const char** data);
+  int (*stream_read_delimited_until)(coev_stream* stream, const char* delimiter,
+                                     size_t delimiter_size, size_t limit, int64_t deadline_ns,
+                                     const char** data, size_t* size);
+  int (*stream_write_until)(coev_stream* stream, const char* data, size_t size,
+                            int64_t deadline_ns);
+  int (*stream_flush_until)(coev_stream* stream, int64_t deadline_ns);
+
+  /* --- 1.1: long loops ---------------------------------------------------------------- */
+
+  /* For a loop in C that may take long, every few dozen rounds: lets the others run
+   * when this coroutine has computed for a millisecond, and other OS threads have the
+   * GIL when it was kept for 5 ms, CPython's usual switch interval. 0, or -1 with an
+   * exception set, which ends the loop: a kill, a timeout scope, a signal handler's.
+   * Most calls only read the clock. Switches: only when it is due. */
+  int (*give_way_if_due)(void);
 } coev_api;
 
 /* The table of the installed coev, or NULL with ImportError set. */

@@ -49,6 +49,13 @@ constexpr coev_api kTable = {
     .current_id = api_current_id,
     .fork_generation = api_fork_generation,
     .offload_call = api_offload_call,
+    .stream_new_owned = api_stream_new_owned,
+    .stream_read_some_until = api_stream_read_some_until,
+    .stream_read_exactly_until = api_stream_read_exactly_until,
+    .stream_read_delimited_until = api_stream_read_delimited_until,
+    .stream_write_until = api_stream_write_until,
+    .stream_flush_until = api_stream_flush_until,
+    .give_way_if_due = api_give_way_if_due,
 };
 
 }  // namespace

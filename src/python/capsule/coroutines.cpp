@@ -96,6 +96,8 @@ int api_yield_now() {
   return status == Status::kInterrupted && !handle_interrupt() ? -1 : 0;
 }
 
+int api_give_way_if_due() { return give_way_if_due() ? 0 : -1; }
+
 int api_sleep(double seconds) {
   const Deadline deadline = deadline_of(seconds);
   const int result = block([&] { return thread_state::scheduler().sleep_until(deadline); });

@@ -58,6 +58,18 @@ int api_stream_write(coev_stream* stream, const char* data, size_t size, double 
 int api_stream_flush(coev_stream* stream, double timeout);
 
 int api_offload(void (*function)(void*), void* argument, void (*release)(void*), double timeout);
+coev_stream* api_stream_new_owned(int fd, size_t buffer_bytes, const void* owner);
+int api_stream_read_some_until(coev_stream* stream, size_t at_most, int64_t deadline_ns,
+                               const char** data, size_t* size);
+int api_stream_read_exactly_until(coev_stream* stream, size_t count, int64_t deadline_ns,
+                                  const char** data);
+int api_stream_read_delimited_until(coev_stream* stream, const char* delimiter,
+                                    size_t delimiter_size, size_t limit, int64_t deadline_ns,
+                                    const char** data, size_t* size);
+int api_stream_write_until(coev_stream* stream, const char* data, size_t size, int64_t deadline_ns);
+int api_stream_flush_until(coev_stream* stream, int64_t deadline_ns);
+
+int api_give_way_if_due();
 int api_offload_call(void (*function)(void*), void* argument, void (*release)(void*),
                      double timeout, int flags);
 

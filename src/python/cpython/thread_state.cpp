@@ -213,34 +213,17 @@ bool find_gilstate() noexcept { return current_state::find_gilstate_key(&g_gilst
 void set_gilstate(PyThreadState* state) noexcept { pthread_setspecific(g_gilstate_key, state); }
 #endif
 
-#if PY_VERSION_HEX < 0x030C0000
-
-bool prepare_swap() noexcept {
-  if (find_gilstate()) return true;
-  PyErr_SetString(PyExc_ImportError, "coev cannot find PyGILState's thread-specific key");
-  return false;
-}
-void prepare_os_thread() noexcept {}
-void note_offer() noexcept {}
-
-void swap(PyThreadState*, PyThreadState* to) noexcept {
-  if (g_forked) [[unlikely]] {
-    g_forked = false;
-    static_cast<void>(find_gilstate());
-  }
-  set_gilstate(to);  // first: a debug build checks it in the swap
-  PyThreadState_Swap(to);
-}
-
-#else
-
-// PyThreadState_Swap() counts as a hand-over of the GIL, so an OS thread that waits for
-// it never asks: it must be offered, with a pause long enough to be taken.
+// Offers the GIL to other OS threads, with a pause long enough to be taken. From 3.12 on
+// PyThreadState_Swap() counts as a hand-over, so whoever waits for the GIL never asks; and on
+// every version nobody who asks is heard while code in C runs.
 class Fairness {
  public:
   void on_switch() noexcept {
     if (!others_ && ++switches_ % kSwitchesPerLook != 0) [[likely]]
       return;
+    offer_if_due();
+  }
+  void offer_if_due() noexcept {
     const std::int64_t now = monotonic_ns();
     if (now >= next_look_ns_) look_for_others(now);
     if (others_ && now - last_offer_ns_ >= kOfferIntervalNs) offer();
@@ -266,7 +249,8 @@ class Fairness {
          s = PyThreadState_Next(s)) {
       ++states;
     }
-    others_ = states > Scheduler::get().stack_count() + 1;
+    const Scheduler* scheduler = Scheduler::find();
+    others_ = states > (scheduler == nullptr ? 0 : scheduler->stack_count()) + 1;
     next_look_ns_ = now + std::max(kLookIntervalNs, 50 * (monotonic_ns() - now));
   }
 
@@ -285,6 +269,27 @@ class Fairness {
 };
 
 thread_local Fairness t_fairness __attribute__((tls_model("initial-exec")));
+
+#if PY_VERSION_HEX < 0x030C0000
+
+bool prepare_swap() noexcept {
+  if (find_gilstate()) return true;
+  PyErr_SetString(PyExc_ImportError, "coev cannot find PyGILState's thread-specific key");
+  return false;
+}
+void prepare_os_thread() noexcept {}
+void note_offer() noexcept {}
+
+void swap(PyThreadState*, PyThreadState* to) noexcept {
+  if (g_forked) [[unlikely]] {
+    g_forked = false;
+    static_cast<void>(find_gilstate());
+  }
+  set_gilstate(to);  // first: a debug build checks it in the swap
+  PyThreadState_Swap(to);
+}
+
+#else
 
 void note_offer() noexcept {
   if (!current_state::is_found()) t_fairness.offered();
@@ -590,6 +595,8 @@ void call_on_main(int (*function)(void*)) noexcept {
 }
 
 bool on_main_os_thread() noexcept { return t_on_main; }
+
+void offer_gil_if_due() noexcept { t_fairness.offer_if_due(); }
 
 bool swaps_by_gil() noexcept { return PY_VERSION_HEX >= 0x030C0000 && !current_state::is_found(); }
 

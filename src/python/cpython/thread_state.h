@@ -64,6 +64,10 @@ void call_on_main(int (*function)(void*)) noexcept;
 // 3.12 on gives up the GIL and takes it again, for want of anything better.
 [[nodiscard]] bool swaps_by_gil() noexcept;
 
+// For code in C that runs long: gives the GIL to other OS threads, if there are any, when it
+// was not offered for 5 ms, CPython's switch interval. Other code of theirs runs meanwhile.
+void offer_gil_if_due() noexcept;
+
 // True once the interpreter has begun to tear itself down: nothing may switch.
 [[nodiscard]] bool finalizing() noexcept;
 

@@ -13,17 +13,19 @@ bool handle_interrupt() noexcept {
   return signals::run_pending();
 }
 
-bool can_block() noexcept {
-  if (is_closed()) [[unlikely]] {
-    PyErr_SetString(PyExc_RuntimeError, "cannot block at interpreter shutdown");
+bool may_block() noexcept {
+  if (is_closed()) [[unlikely]]
     return false;
-  }
   // A finalizer may run while the scheduler looks for somebody to run.
-  Scheduler* scheduler = Scheduler::find();
-  if (scheduler == nullptr || scheduler->current().state == CoroutineState::kRunning) [[likely]] {
+  const Scheduler* scheduler = Scheduler::find();
+  return scheduler == nullptr || scheduler->current().state == CoroutineState::kRunning;
+}
+
+bool can_block() noexcept {
+  if (may_block()) [[likely]]
     return true;
-  }
-  PyErr_SetString(PyExc_RuntimeError, "cannot block between two coroutines");
+  PyErr_SetString(PyExc_RuntimeError, is_closed() ? "cannot block at interpreter shutdown"
+                                                  : "cannot block between two coroutines");
   return false;
 }
 
@@ -74,5 +76,14 @@ bool give_way() noexcept {
 bool yield_now() noexcept { return give_way<&Scheduler::yield>(); }
 
 bool yield_to_newest() noexcept { return give_way<&Scheduler::yield_to_newest>(); }
+
+bool give_way_if_due() noexcept {
+  if (!may_block()) return true;
+  thread_state::offer_gil_if_due();
+  // An OS thread without coroutines has nobody else to run.
+  Scheduler* scheduler = Scheduler::find();
+  if (scheduler == nullptr) return true;
+  return scheduler->give_way_if_due() != Status::kInterrupted || handle_interrupt();
+}
 
 }  // namespace coev::python

@@ -29,8 +29,10 @@ Status wait(Operation operation) noexcept {
   }
 }
 
-// False, with RuntimeError set, when this is no time to block: at the end of the
-// interpreter, or in a finalizer that runs between two coroutines.
+// Whether the calling code may block: not at the end of the interpreter, and not in a
+// finalizer that runs between two coroutines.
+[[nodiscard]] bool may_block() noexcept;
+// may_block(), with RuntimeError set when it is false.
 [[nodiscard]] bool can_block() noexcept;
 // Whether the interpreter has come to its end: nothing blocks or switches any more.
 [[nodiscard]] inline bool is_closed() noexcept { return thread_state::finalizing(); }
@@ -42,7 +44,11 @@ PyObject* raise(Status status) noexcept;
 // Lets every other ready coroutine run once. SWITCHES: if one is ready. ERRORS: false with an
 // exception set, before or after the others have run.
 [[nodiscard]] bool yield_now() noexcept;
-// The same for the coroutine that was spawned last alone, if it may run now.
+// Lets the coroutine that was spawned last run alone, if it may run now; else as yield_now().
 [[nodiscard]] bool yield_to_newest() noexcept;
+// For long loops without Python code: lets others run when this coroutine has computed for a
+// millisecond, and other OS threads have the GIL when it was kept for CPython's switch interval
+// of 5 ms. Where nothing may wait it does nothing. SWITCHES, ERRORS: as yield_now().
+[[nodiscard]] bool give_way_if_due() noexcept;
 
 }  // namespace coev::python
