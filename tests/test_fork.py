@@ -489,3 +489,141 @@ def test_parent_goes_on_when_a_child_keeps_a_socket_that_it_has_closed():
     """)
     )
     assert done == "on\n"
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_threads_of_the_parent_have_ended_in_a_child_forked(where):
+    check(
+        """
+    import concurrent.futures
+    gate = threading.Event()
+    parents = [
+        start(gate.wait),
+        start(gate.wait, daemon=False),
+        start(os.read, os.pipe()[0], 1),
+        start(time.sleep, 100),
+    ]
+    parents.append(start(parents[0].join))
+    pool = concurrent.futures.ThreadPoolExecutor(2)
+    pool.submit(int).result()
+
+    def look():
+        me = threading.current_thread()
+        others = [t for t in [*parents, *pool._threads, main] if t is not me]
+        assert threading.enumerate() == [me], threading.enumerate()
+        assert threading.main_thread() is me and me.is_alive()
+        assert not any(thread.is_alive() for thread in others), others
+        for thread in others:
+            thread.join()
+            thread.join(1)
+        start(lambda: (me.join(0.01), print(me.is_alive(), flush=True))).join()
+
+    def look_and_fork():
+        look()
+        me = threading.current_thread()
+        pid = os.fork()
+        if pid == 0:
+            look()
+            sys.exit(7)  # waits for no thread of the parent
+        assert status_of(pid) == 7
+
+    main = threading.main_thread()
+    fork_and_check(look_and_fork)
+    gate.set()
+    for thread in parents[0], parents[1], parents[4]:
+        thread.join()
+    print("ok")
+    """,
+        where,
+        expect="True\nTrue\nok",
+    )
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_coroutines_of_the_parent_have_ended_in_a_child_forked(where):
+    check(
+        """
+    gate = coev.Event()
+    waiting = coev.spawn(gate.wait)
+    sleeping = coev.spawn(time.sleep, 100)
+    over = coev.spawn(int, 5)
+    group = []
+
+    def hold_group():
+        with coev.TaskGroup() as opened:
+            opened.spawn(gate.wait)
+            group.append(opened)
+            gate.wait()
+
+    holder = coev.spawn(hold_group)
+    over.join()
+
+    def look():
+        for each in waiting, sleeping, holder:
+            assert each.done and "left behind" in repr(each), each
+            each.join()
+            each.join(5)
+            each.kill()
+            assert isinstance(each.exception(), RuntimeError)
+            assert len(each.stack()) == 0
+            for attempt in each.result, each.switch, lambda: each.throw(KeyError):
+                try:
+                    attempt()
+                except RuntimeError as error:
+                    pass
+                else:
+                    raise AssertionError(attempt)
+        assert over.result() == 5
+        assert coev.coroutines() == [coev.current()] and coev.stats()["alive"] <= 1
+        gate.set()  # nobody is woken
+        assert [coev.spawn(int, i).result() for i in range(3)] == [0, 1, 2]
+    fork_and_check(look)
+    gate.set()
+    waiting.join()
+    holder.join()
+    sleeping.kill()
+    print("ok")
+    """,
+        where,
+    )
+
+
+def test_a_task_group_that_forks_ends_in_both_processes():
+    check("""
+    with coev.TaskGroup() as group:
+        group.spawn(time.sleep, 0.05)
+        pid = os.fork()
+    if pid == 0:
+        os._exit(3)
+    assert status_of(pid) == 3
+    print("ok")
+    """)
+
+
+def test_an_idle_executor_delays_no_child():
+    check(
+        """
+    import concurrent.futures, multiprocessing
+    pool = concurrent.futures.ThreadPoolExecutor(3)
+    list(pool.map(abs, range(3)))
+    context = multiprocessing.get_context("fork")
+    def run():
+        process = context.Process(target=print, args=("child",))
+        process.start()
+        process.join(10)
+        assert process.exitcode == 0, process
+    run()
+    start(run).join()
+    threads = [start(run) for _ in range(3)]
+    for thread in threads:
+        thread.join()
+    def compute():
+        with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as processes:
+            assert list(processes.map(abs, range(-3, 0))) == [3, 2, 1]
+    threads = [start(compute) for _ in range(3)]
+    for thread in threads:
+        thread.join()
+    print("ok")
+    """,
+        expect="child\n" * 5 + "ok",
+    )

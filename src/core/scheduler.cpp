@@ -541,6 +541,7 @@ void Scheduler::forget_everybody_else() noexcept {
   orphaned_main_ = orphaned_main_ || current_ != main_;
   main_ = current_;
   main_->generation = fork_generation::current.load();
+  stats_.finished = stats_.spawned - (main_ != &native_ ? 1 : 0);
   if (main_ != &native_) {
     main_->all_next = nullptr;
     all_slots_ = main_;

@@ -61,7 +61,7 @@ bool kill_and_join(PyObject* coroutines, Deadline deadline) noexcept {
     if (!kill(at(i))) return false;
   }
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(coroutines); ++i) {
-    const Status status = wait([&] { return at(i)->finished.wait(deadline); });
+    const Status status = wait([&] { return at(i)->wait_for_end(deadline); });
     if (status == Status::kInterrupted) return false;
   }
   return true;

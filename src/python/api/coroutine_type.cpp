@@ -41,17 +41,23 @@ PyObject* method_withdraw(PyObject* object, PyObject* exception) {
 bool join(CoroutineObject* self, PyObject* timeout) noexcept {
   Deadline deadline = Deadline::never();
   if (!parse_timeout(timeout, &deadline)) return false;
-  if (self->finished.is_set()) return true;
+  if (self->has_ended()) return true;
   if (!can_block()) return false;
   if (self == current_object()) {
     PyErr_SetString(PyExc_RuntimeError, "cannot join current coroutine");
     return false;
   }
   const Ref keep = Ref::borrow(cast(self));
-  const Status status = wait([&] { return self->finished.wait(deadline); });
+  const Status status = wait([&] { return self->wait_for_end(deadline); });
   if (status == Status::kOk) return true;
   raise(status);
   return false;
+}
+
+// Always returns nullptr.
+PyObject* refuse_outcome() noexcept {
+  PyErr_SetString(PyExc_RuntimeError, "the coroutine has been left behind by a fork");
+  return nullptr;
 }
 
 constexpr const char* kTimeoutName[] = {"timeout", nullptr};
@@ -74,6 +80,7 @@ PyObject* method_result(PyObject* object, PyObject* const* arguments, Py_ssize_t
       !join(self, timeout)) {
     return nullptr;
   }
+  if (self->is_left_behind()) return refuse_outcome();
   if (self->exception == nullptr) return Py_XNewRef(self->result ? self->result : Py_None);
   self->retrieved = true;
   thread_state::set_exception(self->exception);
@@ -87,6 +94,10 @@ PyObject* method_exception(PyObject* object, PyObject* const* arguments, Py_ssiz
   if (!parse_arguments("exception", arguments, count, keywords, kTimeoutName, 0, &timeout) ||
       !join(self, timeout)) {
     return nullptr;
+  }
+  if (self->is_left_behind()) {
+    refuse_outcome();
+    return thread_state::take_exception();
   }
   self->retrieved = true;
   return Py_NewRef(self->exception ? self->exception : Py_None);
@@ -106,7 +117,7 @@ PyObject* method_throw(PyObject* object, PyObject* what) {
   CoroutineObject* self = cast(object);
   const Ref exception = Ref::steal(make_exception(what));
   if (!exception) return nullptr;
-  if (self->finished.is_set()) {
+  if (self->has_ended()) {
     PyErr_SetString(PyExc_RuntimeError, "cannot throw into a finished coroutine");
     return nullptr;
   }
@@ -116,7 +127,7 @@ PyObject* method_throw(PyObject* object, PyObject* what) {
 
 PyObject* method_kill(PyObject* object, PyObject*) {
   CoroutineObject* self = cast(object);
-  if (self->finished.is_set()) Py_RETURN_NONE;
+  if (self->has_ended()) Py_RETURN_NONE;
   if (self->is_main) {
     PyErr_SetString(PyExc_RuntimeError, "cannot kill the main coroutine of a thread");
     return nullptr;
@@ -138,8 +149,8 @@ PyObject* method_stack(PyObject* object, PyObject*) {
   const Ref traceback = Ref::steal(PyImport_ImportModule("traceback"));
   if (!traceback) return nullptr;
   const Ref frame = Ref::steal(
-      self->slot == nullptr ? nullptr
-                            : reinterpret_cast<PyObject*>(thread_state::frame_of(*self->slot)));
+      self->slot() == nullptr ? nullptr
+                              : reinterpret_cast<PyObject*>(thread_state::frame_of(*self->slot())));
   if (!frame) {
     const Ref summary = Ref::steal(PyObject_GetAttrString(traceback.get(), "StackSummary"));
     return summary ? PyObject_CallNoArgs(summary.get()) : nullptr;
@@ -147,7 +158,7 @@ PyObject* method_stack(PyObject* object, PyObject*) {
   return PyObject_CallMethod(traceback.get(), "extract_stack", "O", frame.get());
 }
 
-PyObject* get_done(PyObject* self, void*) { return PyBool_FromLong(cast(self)->finished.is_set()); }
+PyObject* get_done(PyObject* self, void*) { return PyBool_FromLong(cast(self)->has_ended()); }
 PyObject* get_started(PyObject* self, void*) { return PyBool_FromLong(cast(self)->started); }
 PyObject* get_ident(PyObject* self, void*) { return PyLong_FromUnsignedLong(cast(self)->ident); }
 
@@ -173,12 +184,13 @@ PyObject* coroutine_repr(PyObject* object) {
   CoroutineObject* self = cast(object);
   const Ref name = Ref::steal(get_name(object, nullptr));
   if (!name) return nullptr;
-  const char* state = self->finished.is_set()                         ? "finished"
-                      : self->slot == nullptr                         ? "finishing"
-                      : !self->started && !self->is_main              ? "not started"
-                      : self->slot->state == CoroutineState::kRunning ? "running"
-                      : self->slot->state == CoroutineState::kReady   ? "ready"
-                                                                      : "waiting";
+  const char* state = self->is_left_behind()                            ? "left behind by a fork"
+                      : self->has_ended()                               ? "finished"
+                      : self->slot() == nullptr                         ? "finishing"
+                      : !self->started && !self->is_main                ? "not started"
+                      : self->slot()->state == CoroutineState::kRunning ? "running"
+                      : self->slot()->state == CoroutineState::kReady   ? "ready"
+                                                                        : "waiting";
   return PyUnicode_FromFormat("<coev.Coroutine %U %s at %p>", name.get(), state, object);
 }
 
@@ -246,7 +258,9 @@ PyMethodDef coroutine_methods[] = {
      "result($self, timeout=None)\n--\n\n"
      "Wait for the end and return what the function returned, or "
      "raise what it raised.\n\nSwitches: only if it has not finished.\n\n"
-     ":raises TimeoutError: it did not finish in time; it goes on."},
+     ":raises TimeoutError: it did not finish in time; it goes on.\n"
+     ":raises RuntimeError: the coroutine has been left behind by a fork; exception() returns "
+     "that."},
     {"exception", as_method(method_exception), METH_FASTCALL | METH_KEYWORDS,
      "exception($self, timeout=None)\n--\n\nWait for the end and return the exception the function "
      "raised, or None.\n\nSwitches: only if it has not finished."},

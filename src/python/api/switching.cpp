@@ -15,17 +15,17 @@ PyObject* refuse(const char* why) noexcept {
 
 // Sets an exception, if `target` cannot be switched to now.
 bool check_target(Scheduler& scheduler, CoroutineObject* target, PyObject* value) noexcept {
-  if (target->slot == nullptr) return refuse("cannot switch to a finished coroutine");
-  if (target->slot->scheduler != &scheduler) {
+  if (target->slot() == nullptr) return refuse("cannot switch to a finished coroutine");
+  if (target->slot()->scheduler != &scheduler) {
     return refuse("cannot switch to a coroutine of another OS thread");
   }
-  if (target->slot == &scheduler.current()) {
+  if (target->slot() == &scheduler.current()) {
     return refuse("cannot switch to the current coroutine");
   }
-  if (!scheduler.can_transfer_to(*target->slot)) {
+  if (!scheduler.can_transfer_to(*target->slot())) {
     return refuse("cannot switch to a coroutine that waits for something else than a switch");
   }
-  if (value != Py_None && !scheduler.awaits_transfer(*target->slot)) {
+  if (value != Py_None && !scheduler.awaits_transfer(*target->slot())) {
     PyErr_SetString(PyExc_TypeError,
                     "cannot pass a value to a coroutine that is not suspended in switch()");
     return false;
@@ -39,12 +39,12 @@ PyObject* switch_to(CoroutineObject* target, PyObject* value) noexcept {
   if (!can_block()) return nullptr;
   CoroutineObject* self = current_object();
   if (self == nullptr) return nullptr;
-  Scheduler& scheduler = *self->slot->scheduler;
+  Scheduler& scheduler = *self->slot()->scheduler;
   if (scheduler.spend_transfer() == Status::kInterrupted && !handle_interrupt()) return nullptr;
   if (!check_target(scheduler, target, value)) return nullptr;
-  if (self->slot->interrupt_pending && !handle_interrupt()) return nullptr;
-  if (scheduler.awaits_transfer(*target->slot)) Py_XSETREF(target->passed, Py_NewRef(value));
-  Status status = scheduler.transfer_to(*target->slot, Deadline::never());
+  if (self->slot()->interrupt_pending && !handle_interrupt()) return nullptr;
+  if (scheduler.awaits_transfer(*target->slot())) Py_XSETREF(target->passed, Py_NewRef(value));
+  Status status = scheduler.transfer_to(*target->slot(), Deadline::never());
   // Once suspended, only a switch or an exception ends it: a signal handler that
   // ran in between does not.
   if (status == Status::kInterrupted && handle_interrupt()) {

@@ -67,7 +67,7 @@ void timeout_expired(Timer& timer) noexcept {
   const Ref armed = Ref::steal(reinterpret_cast<PyObject*>(self));
   if (self->inside == nullptr) return;
   self->expired = true;
-  if (self->inside->slot == nullptr) {  // it has ended in the middle of the block
+  if (self->inside->slot() == nullptr) {  // it has ended in the middle of the block
     leave(self);
     return;
   }
@@ -102,7 +102,7 @@ PyObject* timeout_enter(PyObject* object, PyObject*) {
   }
   CoroutineObject* current = current_object();
   if (current == nullptr) return nullptr;
-  self->scheduler = current->slot->scheduler;
+  self->scheduler = current->slot()->scheduler;
   if (!self->unlimited) {
     if (!self->scheduler->timers().arm(self->timer, Deadline::after(self->ns))) {
       return PyErr_NoMemory();

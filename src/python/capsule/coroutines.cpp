@@ -80,14 +80,14 @@ PyObject* api_spawn_native(int (*function)(void*), void* argument, void (*releas
 int api_join(PyObject* object, double timeout) {
   CoroutineObject* coroutine = check_coroutine(object);
   if (coroutine == nullptr) return -1;
-  if (coroutine->finished.is_set()) return 1;
+  if (coroutine->has_ended()) return 1;
   if (coroutine == current_object()) {
     PyErr_SetString(PyExc_RuntimeError, "cannot join current coroutine");
     return -1;
   }
   const Ref keep = Ref::borrow(object);
   const Deadline deadline = deadline_of(timeout);
-  return block([&] { return coroutine->finished.wait(deadline); });
+  return block([&] { return coroutine->wait_for_end(deadline); });
 }
 
 int api_yield_now() {

@@ -19,7 +19,7 @@ int api_park(double timeout) {
 int api_unpark(PyObject* object) {
   CoroutineObject* coroutine = check_coroutine(object);
   if (coroutine == nullptr) return -1;
-  if (coroutine->slot != nullptr) Scheduler::unpark(*coroutine->slot, coroutine->slot->id);
+  if (coroutine->slot() != nullptr) Scheduler::unpark(*coroutine->slot(), coroutine->slot()->id);
   return 0;
 }
 

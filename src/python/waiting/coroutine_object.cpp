@@ -55,6 +55,8 @@ long g_threads_to_join = 0;
 
 Event g_no_thread_to_join;
 
+unsigned long g_survivor = 0;  // of the last fork
+
 void count_thread(const CoroutineObject* self, long by) noexcept {
   if (!self->is_thread) return;
   g_threads += by;
@@ -69,6 +71,7 @@ void forget_threads_of_parent() noexcept {
   Scheduler* scheduler = Scheduler::find();
   auto* self =
       scheduler == nullptr ? nullptr : static_cast<CoroutineObject*>(scheduler->current().owner);
+  g_survivor = self == nullptr ? PyThread_get_thread_ident() : self->ident;
   if (self == nullptr || !self->is_thread) return;
   self->is_daemon = true;
   count_thread(self, 1);
@@ -77,7 +80,7 @@ void forget_threads_of_parent() noexcept {
 CoroutineObject* create(unsigned long ident) noexcept {
   auto* self = PyObject_GC_New(CoroutineObject, coroutine_type);
   if (self == nullptr) return nullptr;
-  self->slot = nullptr;
+  self->last_slot = nullptr;
   self->ident = ident;
   self->function = self->arguments = self->keywords = nullptr;
   self->result = self->exception = self->name = self->pending = self->passed = nullptr;
@@ -98,7 +101,7 @@ void leave_list(PyObject* function) noexcept {
 }
 
 PyObject* call(CoroutineObject* self) noexcept {
-  if (raise_pending(*self->slot)) [[unlikely]] {
+  if (raise_pending(*self->last_slot)) [[unlikely]] {
     if (self->is_listed) leave_list(self->function);
     return nullptr;
   }
@@ -145,7 +148,8 @@ struct InterruptMessage : Message {
 
 void deliver_interrupt(Message& message) noexcept {
   auto& self = static_cast<InterruptMessage&>(message);
-  if (self.target->slot != nullptr) Scheduler::get().interrupt(*self.target->slot);
+  Coroutine* slot = self.target->slot();
+  if (slot != nullptr) Scheduler::get().interrupt(*slot);
   Py_DECREF(self.target);
   delete &self;
 }
@@ -189,15 +193,15 @@ CoroutineObject* start(PyObject* function, PyObject* arguments, PyObject* keywor
   self->is_thread = is_thread;
   self->is_daemon = is_daemon;
   if (keywords != nullptr && arguments == nullptr) self->arguments = PyTuple_New(0);
-  self->slot = thread_state::scheduler().spawn(run, self, self);
-  if (self->slot == nullptr) {
+  self->last_slot = thread_state::scheduler().spawn(run, self, self);
+  if (self->last_slot == nullptr) {
     self->finished.set();
     Py_DECREF(self);
     PyErr_SetString(PyExc_RuntimeError, "can't start new thread");
     return nullptr;
   }
   Py_INCREF(self);  // the running coroutine's own
-  thread_state::set_ident(*self->slot, self->ident);
+  thread_state::set_ident(*self->last_slot, self->ident);
   count_thread(self, 1);
   return self;
 }
@@ -222,8 +226,8 @@ constexpr const char* kThreadEnd = "coev.thread_end";
 void end_main(PyObject* capsule) {
   auto* self = static_cast<CoroutineObject*>(PyCapsule_GetPointer(capsule, kThreadEnd));
   if (thread_state::finalizing()) return;  // the scheduler stays, and nothing may run
-  self->slot->owner = nullptr;
-  self->slot = nullptr;
+  self->last_slot->owner = nullptr;
+  self->last_slot = nullptr;
   self->finished.set();
   Py_DECREF(self);
 }
@@ -231,14 +235,14 @@ void end_main(PyObject* capsule) {
 CoroutineObject* create_main(Coroutine& coroutine) noexcept {
   CoroutineObject* self = create(PyThread_get_thread_ident());
   if (self == nullptr) return nullptr;
-  self->slot = &coroutine;
+  self->last_slot = &coroutine;
   self->is_main = self->started = true;
   coroutine.owner = self;
   // From here on the capsule owns it.
   const Ref end = Ref::steal(PyCapsule_New(self, kThreadEnd, end_main));
   if (end) return thread_state::keep(coroutine, kThreadEnd, end.get()) ? self : nullptr;
   coroutine.owner = nullptr;
-  self->slot = nullptr;
+  self->last_slot = nullptr;
   Py_DECREF(self);
   return nullptr;
 }
@@ -267,17 +271,18 @@ bool raise_pending(Coroutine& coroutine) noexcept {
 }
 
 bool throw_into(CoroutineObject* target, PyObject* exception) noexcept {
-  if (target->slot == nullptr) return true;
+  if (target->slot() == nullptr) return true;
   if (target->pending == nullptr) target->pending = PyList_New(0);
   if (target->pending == nullptr || PyList_Append(target->pending, exception) < 0) return false;
   return interrupt(target);
 }
 
 bool interrupt(CoroutineObject* target) noexcept {
-  if (target->slot == nullptr) return true;
-  Scheduler& home = *target->slot->scheduler;
+  Coroutine* slot = target->slot();
+  if (slot == nullptr) return true;
+  Scheduler& home = *slot->scheduler;
   if (&home == Scheduler::find()) {
-    home.interrupt(*target->slot);
+    home.interrupt(*slot);
     return true;
   }
   auto* message = new (std::nothrow) InterruptMessage;
@@ -308,14 +313,14 @@ void detach(Coroutine& slot) noexcept {
   PyObject* sentinel = thread_state::take_sentinel();
   count_thread(self, -1);
   slot.owner = nullptr;
-  self->slot = nullptr;
+  self->last_slot = nullptr;
   self->finished.set();
   Py_DECREF(self);  // the running coroutine's own
   release_sentinel(sentinel);
 }
 
 bool kill(CoroutineObject* target) noexcept {
-  if (target->finished.is_set()) return true;
+  if (target->has_ended()) return true;
   const Ref exception = Ref::steal(PyObject_CallNoArgs(coroutine_exit));
   return exception && raise_or_throw(target, exception.get());
 }
@@ -323,7 +328,7 @@ bool kill(CoroutineObject* target) noexcept {
 bool release_at_end(CoroutineObject* thread, PyObject* lock) noexcept {
   PyObject* reference = PyWeakref_NewRef(lock, nullptr);
   if (reference == nullptr) return false;
-  thread_state::leave_sentinel(*thread->slot, reference, [](void* weak_reference) {
+  thread_state::leave_sentinel(*thread->last_slot, reference, [](void* weak_reference) {
     release_sentinel(static_cast<PyObject*>(weak_reference));
   });
   return true;
@@ -334,6 +339,11 @@ long thread_count() noexcept { return g_threads; }
 Event& no_thread_to_join() noexcept {
   if (g_threads_to_join == 0) g_no_thread_to_join.set();
   return g_no_thread_to_join;
+}
+
+bool has_survived_forks(unsigned long ident, std::uint32_t generation) noexcept {
+  return generation == fork_generation::current.load(std::memory_order_relaxed) ||
+         ident == g_survivor;
 }
 
 bool is_coroutine_ident(unsigned long ident) noexcept { return g_idents.includes(ident); }

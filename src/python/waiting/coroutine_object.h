@@ -12,8 +12,8 @@
 namespace coev::python {
 
 struct CoroutineObject {
-  PyObject_HEAD Coroutine* slot;  // nullptr once finished; not owned
-  unsigned long ident;            // as threading.get_ident() gives it
+  PyObject_HEAD Coroutine* last_slot;  // nullptr once finished; not owned
+  unsigned long ident;                 // as threading.get_ident() gives it
   PyObject* function;
   PyObject* arguments;  // tuple, or nullptr for none
   PyObject* keywords;   // dict, or nullptr for none
@@ -30,6 +30,20 @@ struct CoroutineObject {
   bool is_main;    // stands for an OS thread, and finishes with it
   bool retrieved;  // somebody has seen the exception
   bool is_listed;  // threading has it among its active threads until its function ends
+
+  // Where it runs; nullptr once it has ended.
+  [[nodiscard]] Coroutine* slot() const noexcept { return is_left_behind() ? nullptr : last_slot; }
+  // Whether its function has returned, or will not do so in this process.
+  [[nodiscard]] bool has_ended() const noexcept { return finished.is_set() || is_left_behind(); }
+  // Whether it runs in an ancestor of this process only, from which another coroutine forked.
+  [[nodiscard]] bool is_left_behind() const noexcept {
+    return last_slot != nullptr &&
+           last_slot->generation != fork_generation::current.load(std::memory_order_relaxed);
+  }
+  // SWITCHES: only if it has not ended. ERRORS: kTimedOut, kInterrupted.
+  Status wait_for_end(Deadline deadline) noexcept {
+    return is_left_behind() ? Status::kOk : finished.wait(deadline);
+  }
 };
 
 extern PyTypeObject* coroutine_type;
@@ -85,6 +99,10 @@ void detach(Coroutine& slot) noexcept;
 
 // Whether `ident` was given to a coroutine, now or earlier, of any OS thread.
 [[nodiscard]] bool is_coroutine_ident(unsigned long ident) noexcept;
+
+// Whether a thread with this ident, which was alive in `generation`, has not been left behind
+// by a fork since.
+[[nodiscard]] bool has_survived_forks(unsigned long ident, std::uint32_t generation) noexcept;
 
 // The ident of the running coroutine.
 [[nodiscard]] unsigned long current_ident() noexcept;

@@ -33,6 +33,7 @@ struct HandleObject {
   PyObject_HEAD PyObject* weak_references;
   CoroutineObject* coroutine;  // owned; nullptr before the start, or for a foreign thread
   unsigned long ident;         // 0 before the start
+  std::uint32_t generation;    // of forks, in which it became the handle of a foreign thread
   bool done;                   // _set_done() was called
   Event set_done;
 };
@@ -44,7 +45,9 @@ HandleObject* as_handle(PyObject* object) noexcept {
 }
 
 bool handle_is_done(HandleObject* self) noexcept {
-  return self->done || (self->coroutine != nullptr && self->coroutine->finished.is_set());
+  if (self->done || self->ident == 0) return self->done;
+  return self->coroutine != nullptr ? self->coroutine->has_ended()
+                                    : !has_survived_forks(self->ident, self->generation);
 }
 
 PyObject* handle_new(PyTypeObject* type, PyObject*, PyObject*) {
@@ -100,9 +103,11 @@ PyObject* handle_join(PyObject* object, PyObject* const* arguments, Py_ssize_t c
   }
   if (!can_block()) return nullptr;
   const Ref keep = Ref::borrow(object);
-  Event& end = self->coroutine != nullptr ? self->coroutine->finished : self->set_done;
   thread_state::ensure_scheduler();
-  const Status status = wait([&] { return end.wait(deadline); });
+  const Status status = wait([&] {
+    return self->coroutine != nullptr ? self->coroutine->wait_for_end(deadline)
+                                      : self->set_done.wait(deadline);
+  });
   if (status == Status::kOk || status == Status::kTimedOut) Py_RETURN_NONE;
   return raise(status);
 }
@@ -407,11 +412,11 @@ PyObject* with_os_thread(PyObject* self, PyObject* const* arguments, Py_ssize_t 
     return (g_original.*original)(self, arguments, count, keywords);
   }
   const CoroutineObject* target = coroutine_of(ident);
-  if (target == nullptr || target->slot == nullptr) {
+  if (target == nullptr || target->slot() == nullptr) {
     errno = ESRCH;
     return PyErr_SetFromErrno(PyExc_OSError);
   }
-  const pthread_t thread = target->slot->scheduler->os_thread();
+  const pthread_t thread = target->slot()->scheduler->os_thread();
   const Ref boxed = Ref::steal(PyLong_FromUnsignedLong(static_cast<unsigned long>(thread)));
   if (!boxed) return nullptr;
   PyObject* replaced[] = {boxed.get(), count > 1 ? arguments[1] : nullptr};
@@ -434,7 +439,9 @@ PyObject* replaced_pthread_kill(PyObject* self, PyObject* const* arguments, Py_s
 
 PyObject* make_running_handle(unsigned long ident) noexcept {
   PyObject* handle = handle_new(g_handle_type, nullptr, nullptr);
-  if (handle != nullptr) as_handle(handle)->ident = ident;
+  if (handle == nullptr) return nullptr;
+  as_handle(handle)->ident = ident;
+  as_handle(handle)->generation = fork_generation::current.load(std::memory_order_relaxed);
   return handle;
 }
 
@@ -454,7 +461,7 @@ CoroutineObject* start_joinable(PyObject* function, PyObject* handle, bool daemo
 bool coroutine_has_ended(PyObject* object) noexcept {
   if (!Py_IS_TYPE(object, g_handle_type)) return false;
   const CoroutineObject* coroutine = as_handle(object)->coroutine;
-  return coroutine != nullptr && coroutine->finished.is_set();
+  return coroutine != nullptr && coroutine->has_ended();
 }
 
 bool add_handle_type(PyObject* module) noexcept {
