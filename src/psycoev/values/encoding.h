@@ -12,6 +12,14 @@ namespace psycoev::values {
 [[nodiscard]] bool set_codec(ConnectionObject* connection, const char* postgresql_name);
 // Drops what a codec owns.
 void codec_clear(Codec& codec) noexcept;
+// A copy that owns what it refers to: what outlives its connection decodes with one.
+[[nodiscard]] Codec codec_copy(const Codec& codec) noexcept;
+
+// Python's name of the connection's codec; a new reference.
+[[nodiscard]] PyObject* python_encoding(const ConnectionObject* connection);
+
+// Adds the dict `encodings`, PostgreSQL's name -> Python's, which set_codec() looks names up in.
+[[nodiscard]] bool add_encodings(PyObject* module);
 
 // bytes of a str in the connection's encoding (UTF-8 where connection is null); null with
 // UnicodeEncodeError set.
@@ -21,8 +29,10 @@ void codec_clear(Codec& codec) noexcept;
 // str of text that the server sent.
 [[nodiscard]] PyObject* decode(const char* text, Py_ssize_t size,
                                const ConnectionObject* connection);
+[[nodiscard]] PyObject* decode(const char* text, Py_ssize_t size, const Codec& codec);
 // For messages: undecodable bytes become U+FFFD, never an exception but MemoryError.
 [[nodiscard]] PyObject* decode_leniently(const char* text, Py_ssize_t size,
                                          const ConnectionObject* connection);
+[[nodiscard]] PyObject* decode_leniently(const char* text, Py_ssize_t size, const Codec& codec);
 
 }  // namespace psycoev::values

@@ -23,6 +23,9 @@ struct Exceptions {
 };
 extern Exceptions exceptions;
 
+// Makes the tree, `sqlstate_errors` and Diagnostics. False with an exception set.
+[[nodiscard]] bool add_errors(PyObject* module);
+
 // Raises what a failed result says: the class by SQLSTATE, str() is the message without its
 // leading "ERROR:  ", pgerror with it; cursor (may be null) and diag are set. A result without an
 // SQLSTATE gives OperationalError if the connection is broken, else DatabaseError.

@@ -29,6 +29,13 @@ class RowDecoder {
     PyObject* (*cast)(const char* data, Py_ssize_t size, CursorObject* cursor) = nullptr;
     PyObject* typecaster = nullptr;  // owned
   };
+
+  [[nodiscard]] bool choose(Column& column, CursorObject* cursor, Oid oid, bool binary);
+  [[nodiscard]] PyObject* value(CursorObject* cursor, const PGresult* result, int row,
+                                int index) const;
+  // A row by cursor->row_factory.
+  [[nodiscard]] PyObject* fill(CursorObject* cursor, const PGresult* result, int row);
+
   Column* columns_ = nullptr;  // one allocation of column_count_
   int column_count_ = 0;
   bool atoms_ = false;  // every cast gives objects that the garbage collector does not track

@@ -10,6 +10,10 @@ namespace psycoev::values {
 [[nodiscard]] PyObject* cast_value(PyObject* typecaster, const char* data, Py_ssize_t size,
                                    CursorObject* cursor);
 
+// A call of a typecaster by a program: value is None, str or a bytes-like object, scope a cursor or
+// anything else, which a Python function gets as it is.
+[[nodiscard]] PyObject* cast_object(PyObject* typecaster, PyObject* value, PyObject* scope);
+
 // cursor.cast(oid, value): value is None, bytes or str.
 [[nodiscard]] PyObject* cast_by_oid(CursorObject* cursor, Oid oid, PyObject* value);
 
