@@ -19,7 +19,8 @@ struct Codec {
 };
 
 struct ConnectionObject {
-  PyObject_HEAD session::Session* session;  // owned; null before __init__
+  PyObject ob_base;
+  session::Session* session;  // owned; null before __init__
 
   // Null when the connection was never made, is closed or broken. Only the session writes it; it
   // may become null whenever other code runs (a switch, any call of Python code): look again then.
@@ -48,8 +49,18 @@ struct ConnectionObject {
   bool xid_prepared;   // PREPARE TRANSACTION has succeeded
   int server_version;  // as PQserverVersion, kept after close
   int protocol_version;
-  unsigned long
-      mark;  // counts transactions: named cursors and large objects of older ones are dead
+  bool entered;     // within `with connection`
+  bool connecting;  // an asynchronous connection that poll() still has to connect
+  // Counts transactions: named cursors and large objects of older ones are dead.
+  unsigned long mark;
+  int encoding_id;       // PQclientEncoding() that `codec` was made for
+  int replication_type;  // 0, or REPLICATION_* of the module
+  double timeout;        // seconds for each statement; below 0: without limit
+
+  // A query whose waits the program does: by poll() of an asynchronous connection, or in the wait
+  // callback.
+  unsigned char poll_state;  // commands/polling.h
+  PGresult* polled_result;   // owned; what poll() has received
 };
 
 // The type object (types/connection.cpp); valid once the module is made.

@@ -10,13 +10,13 @@ class ResultSet;
 }
 
 struct CursorObject {
-  PyObject_HEAD ConnectionObject* connection;  // owned; null before __init__
+  PyObject ob_base;
+  ConnectionObject* connection;  // owned; null before __init__
   bool closed;
 
   values::ResultSet* result;  // owned; null: nothing was executed, or the result had no rows
   long row;                   // the next row of `result` that a fetch gives
   long long rowcount;
-  long long rownumber_base;  // a named cursor's rows before those of `result`
   Oid lastoid;
 
   PyObject* description;     // tuple of Column; null: to be made when asked for; None: no rows

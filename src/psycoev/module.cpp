@@ -1,6 +1,13 @@
-// The extension module psycoev._psycopg.
-#include "python.h"
+// The extension module psycoev._psycopg: its layers, from the bottom up.
+#include "libpq.h"
+#include "objects/objects.h"
+#include "session/api.h"
+#include "types/connection_type.h"
+#include "types/cursor_type.h"
+#include "types/module_functions.h"
+#include "values/values.h"
 
+namespace psycoev {
 namespace {
 
 PyModuleDef definition = {PyModuleDef_HEAD_INIT,
@@ -13,6 +20,21 @@ PyModuleDef definition = {PyModuleDef_HEAD_INIT,
                           nullptr,
                           nullptr};
 
-}  // namespace
+bool fill(PyObject* module) {
+  return values::add_to_module(module) && types::add_connection(module) &&
+         types::add_cursor(module) && objects::add_to_module(module) &&
+         PyModule_AddFunctions(module, types::kModuleFunctions) == 0 &&
+         PyModule_AddIntConstant(module, "__libpq_version__", PQlibVersion()) == 0;
+}
 
-PyMODINIT_FUNC PyInit__psycopg() { return PyModule_Create(&definition); }
+}  // namespace
+}  // namespace psycoev
+
+PyMODINIT_FUNC PyInit__psycopg() {
+  using namespace psycoev;
+  coev = coev_import();
+  if (coev == nullptr) return nullptr;
+  Ref module(PyModule_Create(&definition));
+  if (!module || !fill(module.get())) return nullptr;
+  return module.release();
+}

@@ -1,0 +1,33 @@
+// psycoev.extensions.cursor, and what its files share.
+#pragma once
+
+#include <cstdint>
+
+#include "cursor.h"
+
+namespace psycoev::types {
+
+[[nodiscard]] bool add_cursor(PyObject* module);
+
+// Seconds of a timeout: None is -1, for "without limit". False with ValueError or TypeError set.
+[[nodiscard]] bool timeout_from(PyObject* value, double* seconds);
+
+[[nodiscard]] bool cursor_set_withhold(CursorObject* self, PyObject* value);
+[[nodiscard]] bool cursor_set_scrollable(CursorObject* self, PyObject* value);
+
+// The bytes of a statement given as str, bytes or sql.Composable. Null with an exception set.
+// SWITCHES: only if as_string() of the program does.
+[[nodiscard]] PyObject* statement_bytes(CursorObject* self, PyObject* statement);
+
+// Executes what cursor->query holds: takes the turn, begins a transaction, receives the result.
+[[nodiscard]] bool execute_query(CursorObject* self, std::int64_t deadline);
+
+// Methods by their files, ended by a null name each.
+extern PyMethodDef kExecuteMethods[];
+extern PyMethodDef kFetchMethods[];
+extern PyMethodDef kCopyMethods[];
+
+PyObject* cursor_iternext(PyObject* self);
+PyObject* cursor_close(PyObject* self, PyObject*);
+
+}  // namespace psycoev::types
