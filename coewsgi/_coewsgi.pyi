@@ -217,7 +217,7 @@ class Server:
 
     def latency(self, quantile: float, /) -> float:
         """Seconds within which *quantile* (0 to 1) of all requests were answered, from the
-        end of the head to the end of the response; an upper bound, 19 % too large at
+        end of the head to the end of the response; an upper bound, 25 % too large at
         most. 0.0 before the first."""
 
 @final
