@@ -6,6 +6,7 @@
 #include "commands/turn.h"
 #include "types/connection_type.h"
 #include "types/cursor_result.h"
+#include "types/replication_type.h"
 #include "values/error.h"
 
 namespace psycoev::types {
@@ -27,6 +28,7 @@ bool finish(ConnectionObject* connection) {
     return false;
   }
   if (!cursor || result == nullptr) return true;
+  if (begin_stream(as_cursor(cursor.get()), result.get())) return true;
   return take_result(as_cursor(cursor.get()), &result, COEV_NEVER);
 }
 

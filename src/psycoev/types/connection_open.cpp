@@ -11,6 +11,7 @@
 #include "commands/turn.h"
 #include "session/connecting.h"
 #include "types/connection_type.h"
+#include "types/replication_type.h"
 #include "values/encoding.h"
 #include "values/error.h"
 
@@ -23,6 +24,8 @@ namespace {
 constexpr char kSetDateStyle[] = "SET DATESTYLE TO 'ISO'";
 
 bool needs_date_style(ConnectionObject* self) {
+  // A connection for physical replication has no SET.
+  if (self->replication_type == kReplicationPhysical) return false;
   const char* style = PQparameterStatus(self->pg, "DateStyle");
   return style != nullptr && std::strncmp(style, "ISO", 3) != 0;
 }
