@@ -411,7 +411,8 @@ class Client(MetaCommands):
 
     def _count(self, verb: int, key: Any, delta: int, noreply: bool) -> int | None:
         try:
-            return self._cluster.change(verb, key, int(delta), noreply)
+            number: int | None = self._cluster.change(verb, key, int(delta), noreply)
+            return number
         except OverflowError:
             raise ValueError(f"invalid numeric delta argument: {delta}") from None
         except _exceptions.MemcacheIllegalInputError:

@@ -191,7 +191,7 @@ class MetaCommands:
         :param grace: seconds that others wait for who computes a first value; then they
             compute, too.
         """
-        flags = ("v", "f", "c", f"N{grace}")
+        flags: tuple[str, ...] = ("v", "f", "c", f"N{grace}")
         if (early := _early(function, beta)) > 0:
             flags += (f"R{early}",)
         deadline = time.monotonic() + grace

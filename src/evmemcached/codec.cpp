@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "errors.h"
+
 namespace evmemcached {
 namespace {
 
@@ -45,7 +47,12 @@ bool Codec::encode_other(Ref object, Encoded* encoded) const noexcept {
     const char* name = encoding != nullptr ? PyUnicode_AsUTF8(encoding) : "ascii";
     if (!text || name == nullptr) return false;
     object = Ref::steal(PyUnicode_AsEncodedString(text.get(), name, "strict"));
-    if (!object) return false;
+    if (!object) {
+      if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+        PyErr_Format(errors::illegal_input, "Data values must be binary-safe: %R", text.get());
+      }
+      return false;
+    }
   }
   encoded->bytes = bytes_view(object.get());
   encoded->owner = std::move(object);

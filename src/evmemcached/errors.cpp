@@ -3,7 +3,8 @@
 namespace evmemcached::errors {
 
 PyObject *connection, *timeout, *closed, *pool, *no_server, *resting, *server, *client, *command,
-    *unknown, *key, *key_length, *key_character, *key_none, *key_type, *value_length;
+    *unknown, *key, *key_length, *key_character, *key_none, *key_type, *illegal_input,
+    *value_length;
 
 bool load() noexcept {
   const struct {
@@ -25,6 +26,7 @@ bool load() noexcept {
       {"MemcachedKeyCharacterError", &key_character},
       {"MemcachedKeyNoneError", &key_none},
       {"MemcachedKeyTypeError", &key_type},
+      {"MemcacheIllegalInputError", &illegal_input},
       {"MemcacheValueLengthError", &value_length},
   };
   const Ref module = Ref::steal(PyImport_ImportModule("evmemcached._exceptions"));

@@ -21,7 +21,8 @@ extern PyObject* key_length;
 extern PyObject* key_character;
 extern PyObject* key_none;
 extern PyObject* key_type;
-extern PyObject* value_length;  // MemcacheValueLengthError
+extern PyObject* illegal_input;  // MemcacheIllegalInputError
+extern PyObject* value_length;   // MemcacheValueLengthError
 
 // ERRORS: false with an exception set.
 [[nodiscard]] bool load() noexcept;
