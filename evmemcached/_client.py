@@ -153,8 +153,7 @@ class Client(MetaCommands):
         self._cas_ids: dict[bytes, int] | None = None
 
     def _use(self, settings: Settings) -> None:
-        self._settings = settings
-        self._cluster = cluster_for(settings)
+        self._settings, self._cluster = cluster_for(settings)
 
     @property
     def stats(self) -> dict[str, int]:

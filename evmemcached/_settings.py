@@ -83,18 +83,18 @@ def read_servers(servers: Sequence[Any]) -> tuple[tuple[Address, int], ...]:
     return tuple(found)
 
 
-def cluster_for(settings: Settings) -> _memcached.Cluster:
-    """The cluster of these settings."""
+def cluster_for(settings: Settings) -> tuple[Settings, _memcached.Cluster]:
+    """The cluster of these settings, and the one copy of them that clients keep."""
     try:
         hash(settings)
     except TypeError:  # something among them has none
-        return _build(settings)
+        return settings, _build(settings)
     return _remembered(settings)
 
 
 @lru_cache(_REMEMBERED)
-def _remembered(settings: Settings) -> _memcached.Cluster:
-    return _build(settings)
+def _remembered(settings: Settings) -> tuple[Settings, _memcached.Cluster]:
+    return settings, _build(settings)
 
 
 def _build(settings: Settings) -> _memcached.Cluster:
