@@ -1,13 +1,15 @@
 #include "core/loop.h"
 
+#include <poll.h>
+#include <sched.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
-
-#include "core/fatal.h"
 
 namespace coev {
 namespace {
@@ -19,38 +21,111 @@ constexpr std::int64_t kNearNs = 3'000'000;
 constexpr std::int64_t kRoundingNs = 1'000'000;
 // The clock never strikes sooner than this: what is due meanwhile wakes together.
 constexpr std::int64_t kShortestNs = 50'000;
+// Without descriptors nobody can end a sleep: it is short.
+constexpr std::int64_t kBlindNs = 2'000'000;
+constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
-void ignore_wake(struct ev_loop*, ev_async*, int) noexcept {}
 void ignore_alarm(struct ev_loop*, ev_timer*, int) noexcept {}
 
 }  // namespace
 
-Loop::Loop() noexcept { create(); }
+Loop::Loop() noexcept {
+  LibevCalls::install();
+  create();
+}
 
 Loop::~Loop() { destroy(); }
 
 void Loop::create() noexcept {
-  loop_ = ev_loop_new(EVFLAG_NOENV);
-  if (loop_ == nullptr) fatal("libev cannot create an event loop (out of file descriptors?)");
-  ev_async_init(&wake_, ignore_wake);
-  ev_async_start(loop_, &wake_);
+  calls_ = {};
+  lost_.store(false);
+  rung_.store(false);
   ev_init(&alarm_, ignore_alarm);
-  const int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-  ev_io_init(&clock_, clock_struck, fd, EV_READ);
-  if (fd >= 0) ev_io_start(loop_, &clock_);
+  const int bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (bell < 0) return;
+  const LibevScope scope(calls_);
+  loop_ = ev_loop_new(EVFLAG_NOENV | unsigned{EVBACKEND_EPOLL});
+  if (loop_ == nullptr) {
+    close(bell);
+    return;
+  }
+  queue_fd_.store(calls_.queue);
+  ev_io_init(&bell_, woken, bell, EV_READ);
+  ev_io_start(loop_, &bell_);
+  bell_fd_.store(bell);
+  const int clock = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  ev_io_init(&clock_, clock_struck, clock, EV_READ);
+  if (clock >= 0) ev_io_start(loop_, &clock_);
+  clock_fd_.store(clock);
 }
 
+// What the program has closed is not closed again: it may be another file by now.
 void Loop::destroy() noexcept {
+  const int bell = bell_fd_.exchange(-1);
+  while (ringing_.load() != 0) sched_yield();
+  if (bell >= 0) close(bell);
+  const int clock = clock_fd_.exchange(-1);
+  if (clock >= 0) close(clock);
+  if (loop_ == nullptr) return;
+  calls_.keeps_queue = queue_fd_.exchange(-1) < 0 || calls_.queue_failed;
+  const LibevScope scope(calls_);
   ev_loop_destroy(loop_);
-  if (clock_.fd >= 0) close(clock_.fd);  // after a fork it is the parent's, too
+  loop_ = nullptr;
 }
 
 void Loop::recreate() noexcept {
+  ringing_.store(0);  // who rang lives on in the parent only
+  sleeping_.store(false);
   destroy();
   create();
 }
 
-void Loop::poll() noexcept { ev_run(loop_, EVRUN_NOWAIT); }
+bool Loop::renew() noexcept {
+  if (is_whole()) return false;
+  destroy();
+  create();
+  return loop_ != nullptr;
+}
+
+// A sleep ends before its descriptors are closed: afterwards nothing could end it.
+void Loop::lose(int fd) noexcept {
+  if (fd < 0 || (fd != clock_fd_.load() && fd != queue_fd_.load() && fd != bell_fd_.load())) return;
+  lost_.store(true);
+  wake();
+  while (sleeping_.load()) sched_yield();
+  for (std::atomic<int>* each : {&clock_fd_, &queue_fd_, &bell_fd_}) {
+    int expected = fd;
+    each->compare_exchange_strong(expected, -1);
+  }
+  while (ringing_.load() != 0) sched_yield();
+}
+
+void Loop::lose_range(int low, int high) noexcept {
+  for (const int fd : {clock_fd_.load(), queue_fd_.load(), bell_fd_.load()}) {
+    if (fd >= low && fd < high) lose(fd);  // none is -1
+  }
+}
+
+void Loop::wake() noexcept {
+  ringing_.fetch_add(1);
+  if (!rung_.exchange(true) && sleeping_.load()) {
+    const int error = errno;
+    const std::uint64_t once = 1;
+    const int bell = bell_fd_.load();
+    if (bell >= 0) static_cast<void>(!write(bell, &once, sizeof once));
+    errno = error;
+  }
+  ringing_.fetch_sub(1);
+}
+
+void Loop::run(int flags) noexcept {
+  const LibevScope scope(calls_);
+  ev_run(loop_, flags);
+}
+
+void Loop::poll() noexcept {
+  if (loop_ != nullptr) run(EVRUN_NOWAIT);
+}
 
 void Loop::sleep(Deadline deadline) noexcept {
   const std::int64_t now = now_ns();
@@ -59,31 +134,47 @@ void Loop::sleep(Deadline deadline) noexcept {
     poll();
     return;
   }
-  if (left < kNearNs && set_clock(std::max(deadline.ns(), now + kShortestNs))) {
-    ev_run(loop_, EVRUN_ONCE);
+  if (!is_whole()) {
+    const timespec step{0, std::min(left, kBlindNs)};
+    nanosleep(&step, nullptr);
     return;
   }
-  if (!deadline.is_never()) {
-    ev_now_update(loop_);  // the timer counts from libev's idea of now
-    const std::int64_t step = left < kNearNs ? left : left - kRoundingNs;
-    ev_timer_set(&alarm_, static_cast<double>(step) * 1e-9, 0.0);
-    ev_timer_start(loop_, &alarm_);
+  sleeping_.store(true);
+  if (rung_.load()) {
+    run(EVRUN_NOWAIT);
+  } else if (left < kNearNs && set_clock(std::max(deadline.ns(), now + kShortestNs))) {
+    run(EVRUN_ONCE);
+  } else {
+    if (!deadline.is_never()) {
+      ev_now_update(loop_);  // the timer counts from libev's idea of now
+      const std::int64_t step = left < kNearNs ? left : left - kRoundingNs;
+      ev_timer_set(&alarm_, static_cast<double>(step) * 1e-9, 0.0);
+      ev_timer_start(loop_, &alarm_);
+    }
+    run(EVRUN_ONCE);
+    ev_timer_stop(loop_, &alarm_);
   }
-  ev_run(loop_, EVRUN_ONCE);
-  ev_timer_stop(loop_, &alarm_);
+  sleeping_.store(false);
+  rung_.store(false);
 }
 
 // False when there is none, or it has been closed.
 bool Loop::set_clock(std::int64_t ns) noexcept {
-  constexpr std::int64_t kSecond = 1'000'000'000;
   itimerspec time{};
-  time.it_value = {ns / kSecond, ns % kSecond};
-  return timerfd_settime(clock_.fd, TFD_TIMER_ABSTIME, &time, nullptr) == 0;
+  time.it_value = {ns / kNsPerSecond, ns % kNsPerSecond};
+  const int clock = clock_fd_.load(std::memory_order_relaxed);
+  return clock >= 0 && timerfd_settime(clock, TFD_TIMER_ABSTIME, &time, nullptr) == 0;
 }
 
 void Loop::clock_struck(struct ev_loop*, ev_io* clock, int) noexcept {
   std::uint64_t times = 0;
   while (read(clock->fd, &times, sizeof times) < 0 && errno == EINTR) {
+  }
+}
+
+void Loop::woken(struct ev_loop*, ev_io* bell, int) noexcept {
+  std::uint64_t times = 0;
+  while (read(bell->fd, &times, sizeof times) < 0 && errno == EINTR) {
   }
 }
 

@@ -1,7 +1,9 @@
 #include "core/readiness.h"
 
 #include <fcntl.h>
+#include <poll.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/allocation.h"
@@ -34,9 +36,26 @@ void Readiness::reset() noexcept {
   watch_renewal();
 }
 
+void Readiness::renew() noexcept {
+  changed_ = nullptr;
+  watch_renewal();
+  for (const std::unique_ptr<Block>& block : blocks_) {
+    if (block == nullptr) continue;
+    for (Entry& entry : *block) {
+      entry.owner = nullptr;
+      entry.drained = entry.changed = false;
+      ev_init(&entry.reader, io_event);
+      if (entry.writer != nullptr) ev_init(entry.writer.get(), io_event);
+      if (is_wanted(entry, kReadable)) start(entry, entry.reader, kReadable, false);
+      if (is_wanted(entry, kWritable)) start(entry, *entry.writer, kWritable, false);
+    }
+  }
+}
+
 // libev makes a new queue also without a fork: when the kernel tells of an fd that was
 // closed here, while another process has the same file open.
 void Readiness::watch_renewal() noexcept {
+  if (loop_.native() == nullptr) return;
   ev_set_userdata(loop_.native(), this);
   ev_fork_init(&renewal_, [](struct ev_loop*, ev_fork* renewal, int) noexcept {
     static_cast<Readiness*>(renewal->data)->drop_all_closed();
@@ -113,6 +132,8 @@ Status Readiness::watch(Entry& entry, unsigned events, bool kept) noexcept {
 // libev skips the kernel when a watcher comes back unchanged, unless it was set
 // anew: that is the difference between a kept and an unowned registration.
 void Readiness::start(Entry& entry, ev_io& watcher, unsigned event, bool kept) noexcept {
+  if (loop_.native() == nullptr) [[unlikely]]
+    return;
   if (ev_is_active(&watcher)) {
     if (kept) return;
     ev_io_stop(loop_.native(), &watcher);
@@ -175,15 +196,52 @@ Status Readiness::wait(int fd, unsigned events, Deadline deadline, const void* o
   }
   if (const Status watched = watch(*entry, events, kept); watched != Status::kOk) return watched;
   self.wait_events = static_cast<std::uint16_t>(events);
+  if (loop_.native() == nullptr) return wait_by_glances(*entry, events, deadline, ready);
   const Status status = scheduler_.park(entry->waiters, deadline);
   __builtin_prefetch(owner);  // among thousands a miss, which the next system call hides
   // on_event() left in wait_events what it saw, and unpark() kPermit alone.
   unsigned seen = self.wait_events;
   self.wait_events = 0;
+  if (status == Status::kOk && seen == 0) [[unlikely]] {  // the fd cannot be watched
+    return wait_by_glances(*entry, events, deadline, ready);
+  }
   if (takes_permit && status == Status::kOk && std::exchange(self.permit, false)) seen |= kPermit;
   if (ready != nullptr) *ready = status == Status::kOk ? seen : 0;
   if (entry->owner == nullptr) stop_unused(*entry);
   return status;
+}
+
+// The events of `fd` at this moment, or kClosed.
+Status Readiness::glance(int fd, unsigned events, unsigned* seen) noexcept {
+  const int asked =
+      ((events & kReadable) != 0 ? POLLIN : 0) | ((events & kWritable) != 0 ? POLLOUT : 0);
+  pollfd look{fd, static_cast<short>(asked), 0};
+  *seen = 0;
+  if (::poll(&look, 1, 0) <= 0) return Status::kOk;
+  if ((look.revents & POLLNVAL) != 0) return Status::kClosed;
+  constexpr int kBoth = POLLERR | POLLHUP;
+  if ((look.revents & (POLLIN | kBoth)) != 0) *seen |= events & kReadable;
+  if ((look.revents & (POLLOUT | kBoth)) != 0) *seen |= events & kWritable;
+  return Status::kOk;
+}
+
+Status Readiness::wait_by_glances(Entry& entry, unsigned events, Deadline deadline,
+                                  unsigned* ready) noexcept {
+  Coroutine& self = scheduler_.current();
+  for (;;) {
+    unsigned seen = 0;
+    Status status = glance(entry.fd, events, &seen);
+    if ((events & kPermit) != 0 && std::exchange(self.permit, false)) seen |= kPermit;
+    if (status != Status::kOk || seen != 0) {
+      if (ready != nullptr) *ready = seen;
+      return status;
+    }
+    if (deadline.passed()) return Status::kTimedOut;
+    self.wait_events = static_cast<std::uint16_t>(events);
+    status = scheduler_.park(entry.waiters, std::min(deadline, Deadline::after(kGlanceNs)));
+    self.wait_events = 0;
+    if (status != Status::kTimedOut && status != Status::kOk) return status;
+  }
 }
 
 Status Readiness::begin_watch(Watch& watch) noexcept {
@@ -211,7 +269,10 @@ Status Readiness::wait_any(std::span<Watch> watches, Deadline deadline) noexcept
     status = begin_watch(watch);
     if (status != Status::kOk) break;
   }
-  if (status == Status::kOk) status = scheduler_.park(watchers_, deadline);
+  const bool blind = loop_.native() == nullptr;  // the caller has to look again
+  const Deadline end = blind ? std::min(deadline, Deadline::after(kGlanceNs)) : deadline;
+  if (status == Status::kOk) status = scheduler_.park(watchers_, end);
+  if (blind && status == Status::kTimedOut) status = Status::kOk;
   for (Watch& watch : watches) end_watch(watch);
   return status;
 }
@@ -252,8 +313,12 @@ void Readiness::io_event(struct ev_loop* loop, ev_io* watcher, int events) noexc
 }
 
 void Readiness::on_event(Entry& entry, ev_io& watcher, unsigned events) noexcept {
-  if ((events & EV_ERROR) != 0) {  // libev stopped the watcher: the fd is not open
-    forget_here(watcher.fd);
+  if ((events & EV_ERROR) != 0) {  // libev has stopped the watcher
+    if (is_open(entry.fd)) {
+      refuse(entry);
+    } else {
+      forget_here(entry.fd);
+    }
     return;
   }
   if ((events & kReadable) != 0) entry.drained = false;
@@ -271,6 +336,16 @@ void Readiness::on_event(Entry& entry, ev_io& watcher, unsigned events) noexcept
 std::uint16_t Readiness::forgotten(int fd) noexcept {
   const Entry* entry = find(fd);
   return entry == nullptr ? 0 : entry->forgotten;
+}
+
+// The kernel does not watch the fd: whoever waits for it looks for itself.
+void Readiness::refuse(Entry& entry) noexcept {
+  entry.owner = nullptr;
+  while (Coroutine* waiter = entry.waiters.claim_first()) {
+    waiter->wait_events = 0;
+    Scheduler::wake(*waiter);
+  }
+  wake_watchers(entry, kReadable | kWritable, Status::kOk);
 }
 
 void Readiness::forget_here(int fd, const void* owner) noexcept {
@@ -298,12 +373,28 @@ struct ForgetMessage : Message {
   }
 };
 
+void Readiness::forget_range(int low, int high) noexcept {
+  std::size_t most = 0;
+  for_each_scheduler([&](Scheduler& scheduler) {
+    scheduler.loop().lose_range(low, high);
+    most = std::max(most, scheduler.readiness().blocks_.size());
+  });
+  const auto end = static_cast<std::int64_t>(most * kBlockEntries);
+  for (std::int64_t fd = std::max(low, 0); fd < std::min<std::int64_t>(high, end); ++fd) {
+    forget(static_cast<int>(fd));
+  }
+}
+
 void Readiness::forget(int fd, const void* owner) noexcept {
   Scheduler* here = Scheduler::find();
-  if (here != nullptr) here->readiness().forget_here(fd, owner);
+  if (here != nullptr) {
+    if (owner == nullptr) here->loop().lose(fd);
+    here->readiness().forget_here(fd, owner);
+  }
   if (Scheduler::count() <= (here != nullptr ? 1U : 0U)) return;
   for_each_scheduler([&](Scheduler& scheduler) {
     if (&scheduler == here) return;
+    if (owner == nullptr) scheduler.loop().lose(fd);
     auto* message = new (std::nothrow) ForgetMessage;
     if (message == nullptr) return;
     message->run = ForgetMessage::deliver;

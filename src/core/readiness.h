@@ -10,7 +10,10 @@
 // owner the fd might be closed and reused behind our back, so each wait
 // registers it anew.
 //
-// THREAD: the owning scheduler's, except forget().
+// Some fds the kernel does not watch: regular files, queues of events that watch one another
+// too deep, and all while there is no loop. Who waits for one looks now and then.
+//
+// THREAD: the owning scheduler's, except forget() and forget_range().
 #pragma once
 
 #include <ev.h>
@@ -80,6 +83,8 @@ class Readiness {
   // With an `owner`, only where `fd` is that owner's: its number may serve
   // somebody else by now. THREAD: any.
   static void forget(int fd, const void* owner = nullptr) noexcept;
+  // The same for all from `low` to `high` - 1 that anybody has waited for.
+  static void forget_range(int low, int high) noexcept;
 
   // How often `fd` was forgotten here, modulo 65536. Who was interrupted and waits
   // again compares: it was in no queue when forget() looked for waiters.
@@ -94,6 +99,8 @@ class Readiness {
 
   // After fork, with a loop recreated.
   void reset() noexcept;
+  // With another loop, of which nobody's waits know: they go on there.
+  void renew() noexcept;
 
  private:
   // Two cache lines: among thousands of fds each one is a miss.
@@ -115,6 +122,11 @@ class Readiness {
   static constexpr std::size_t kBlockEntries = 16;
   using Block = std::array<Entry, kBlockEntries>;
 
+  static constexpr std::int64_t kGlanceNs = 5'000'000;
+  [[nodiscard]] static Status glance(int fd, unsigned events, unsigned* seen) noexcept;
+  [[nodiscard]] Status wait_by_glances(Entry& entry, unsigned events, Deadline deadline,
+                                       unsigned* ready) noexcept;
+  void refuse(Entry& entry) noexcept;
   void watch_renewal() noexcept;
   void drop_all_closed() noexcept;
   [[nodiscard]] static bool is_watched(const Entry& entry) noexcept;

@@ -366,13 +366,22 @@ bool Scheduler::poll_is_due(std::int64_t now) const noexcept {
 void Scheduler::poll(std::int64_t now) noexcept {
   ++stats_.polls;
   last_poll_ns_ = now;
+  mend_loop();
   readiness_.drop_closed();
   loop_.poll();
+}
+
+// The program may have closed descriptors of the loop, or left none for it.
+void Scheduler::mend_loop() noexcept {
+  if (loop_.is_whole()) [[likely]]
+    return;
+  if (loop_.renew()) readiness_.renew();
 }
 
 // Returns when somebody is ready, or when a signal or another OS thread wants
 // something; the caller looks.
 void Scheduler::wait_for_work() noexcept {
+  mend_loop();
   readiness_.drop_closed();
   if (!run_queue_.empty()) return;
   if (virtual_time::enabled() && !timers_.next().is_never()) {

@@ -190,6 +190,7 @@ class Scheduler {
   [[nodiscard]] pthread_t os_thread() const noexcept { return os_thread_; }  // THREAD: any
   [[nodiscard]] TimerHeap& timers() noexcept { return timers_; }
   [[nodiscard]] Readiness& readiness() noexcept { return readiness_; }
+  [[nodiscard]] Loop& loop() noexcept { return loop_; }
   [[nodiscard]] const Stats& stats() const noexcept { return stats_; }
   [[nodiscard]] Stats& stats() noexcept { return stats_; }
   [[nodiscard]] std::size_t ready_count() const noexcept { return ready_count_; }
@@ -239,6 +240,7 @@ class Scheduler {
   void wait_for_work() noexcept;
   [[nodiscard]] bool poll_is_due(std::int64_t now) const noexcept;
   void poll(std::int64_t now) noexcept;
+  void mend_loop() noexcept;
   void drain_inbox() noexcept;
   void forget_everybody_else() noexcept;
 

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <climits>
 #include <cstddef>
 #include <vector>
 
@@ -32,6 +34,11 @@ bool set(int fd) noexcept {
 
 void forget(int fd) noexcept {
   if (is_set(fd)) hidden()[static_cast<std::size_t>(fd)] = false;
+}
+
+void forget_range(int low, int high) noexcept {
+  const auto end = static_cast<int>(std::min<std::size_t>(hidden().size(), INT_MAX));
+  for (int fd = std::max(low, 0); fd < std::min(high, end); ++fd) forget(fd);
 }
 
 void restore(int fd) noexcept {

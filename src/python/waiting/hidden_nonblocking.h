@@ -15,5 +15,6 @@ namespace coev::python::hidden_nonblocking {
 void restore(int fd) noexcept;
 // The file was given another mode, or `fd` is another file now.
 void forget(int fd) noexcept;
+void forget_range(int low, int high) noexcept;  // `high` not included
 
 }  // namespace coev::python::hidden_nonblocking

@@ -83,7 +83,8 @@ PyObject* ask_and_wait(Deadline deadline, Ask ask, IsAnswer is_answer, Park park
   // Somebody else may be faster, or a file may tell libev what it does not tell
   // select(): no reason to spin.
   constexpr unsigned kPatience = 3;
-  constexpr std::int64_t kPauseNs = kNsPerMs;
+  constexpr std::int64_t kLongestPauseNs = 10 * kNsPerMs;
+  std::int64_t pause_ns = kNsPerMs;
   if (!give_way()) return nullptr;
   for (unsigned in_vain = 0;;) {
     PyObject* result = ask();
@@ -93,7 +94,8 @@ PyObject* ask_and_wait(Deadline deadline, Ask ask, IsAnswer is_answer, Park park
     Status status = Status::kOk;
     if (in_vain > kPatience) {
       Scheduler& scheduler = thread_state::scheduler();
-      const Deadline pause = Deadline::after(kPauseNs);
+      const Deadline pause = std::min(deadline, Deadline::after(pause_ns));
+      pause_ns = std::min(2 * pause_ns, kLongestPauseNs);
       status = wait([&] { return scheduler.sleep_until(pause); });
     }
     if (status != Status::kInterrupted) status = wait(park);

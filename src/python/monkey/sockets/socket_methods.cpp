@@ -37,7 +37,7 @@ struct Originals {
   Original accept, connect, connect_ex, recv, recv_into, recvfrom, recvfrom_into, recvmsg,
       recvmsg_into, send, sendall, sendto, sendmsg, close, detach, setblocking, settimeout,
       setsockopt;
-  Original close_fd, os_close, os_dup2, os_get_blocking, os_set_blocking;
+  Original close_fd, os_close, os_closerange, os_dup2, os_get_blocking, os_set_blocking;
 };
 Originals g_original;
 initproc g_original_init = nullptr;
@@ -708,6 +708,21 @@ PyObject* closes_fd(PyObject* self, PyObject* const* arguments, Py_ssize_t count
   return (g_original.*original)(self, arguments, count, keywords);
 }
 
+PyObject* replaced_closerange(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                              PyObject* keywords) {
+  static constexpr const char* kNames[] = {"fd_low", "fd_high", nullptr};
+  PyObject* values[2];
+  int low = 0;
+  int high = 0;
+  if (parse_arguments("closerange", arguments, count, keywords, kNames, 2, values) &&
+      parse_int(values[0], &low) && parse_int(values[1], &high)) {
+    hidden_nonblocking::forget_range(low, high);
+    Readiness::forget_range(low, high);
+  }
+  PyErr_Clear();
+  return g_original.os_closerange(self, arguments, count, keywords);
+}
+
 // What is no descriptor is for the original to complain about: -1.
 int descriptor_of(PyObject* const* arguments, Py_ssize_t count) noexcept {
   int fd = -1;
@@ -770,6 +785,7 @@ bool retarget_functions(PyObject* socket_module, PyObject* os_module) noexcept {
   Originals& o = g_original;
   return retarget<closes_fd<&Originals::close_fd, 0>>(socket_module, "close", &o.close_fd) &&
          retarget<closes_fd<&Originals::os_close, 0>>(os_module, "close", &o.os_close) &&
+         retarget<replaced_closerange>(os_module, "closerange", &o.os_closerange) &&
          retarget<closes_fd<&Originals::os_dup2, 1>>(os_module, "dup2", &o.os_dup2) &&
          retarget<replaced_get_blocking>(os_module, "get_blocking", &o.os_get_blocking) &&
          retarget<replaced_set_blocking>(os_module, "set_blocking", &o.os_set_blocking);
