@@ -191,7 +191,8 @@ class MetaCommands:
         :param grace: seconds that others wait for who computes a first value; then they
             compute, too.
         """
-        flags: tuple[str, ...] = ("v", "f", "c", f"N{grace}")
+        # The server counts in whole seconds: one more, or the place might go too early.
+        flags: tuple[str, ...] = ("v", "f", "c", f"N{grace + 1}")
         if (early := _early(function, beta)) > 0:
             flags += (f"R{early}",)
         deadline = time.monotonic() + grace
