@@ -112,6 +112,25 @@ PyObject* raise(PyObject* type, CursorObject* cursor, const char* message) {
   return nullptr;
 }
 
+void reclassify(PyObject* type) {
+  PyObject* old_type;
+  PyObject* value;
+  PyObject* traceback;
+  PyErr_Fetch(&old_type, &value, &traceback);
+  PyErr_NormalizeException(&old_type, &value, &traceback);
+  const Ref owners[] = {Ref(old_type), Ref(value), Ref(traceback)};
+  const auto* from = reinterpret_cast<ErrorObject*>(value);
+  const Ref changed(PyObject_Call(type, from->base.args, nullptr));
+  if (!changed) return;
+  auto* to = reinterpret_cast<ErrorObject*>(changed.get());
+  Py_XSETREF(to->pgerror, Py_XNewRef(from->pgerror));
+  Py_XSETREF(to->pgcode, Py_XNewRef(from->pgcode));
+  Py_XSETREF(to->cursor, Py_XNewRef(from->cursor));
+  std::swap(to->result, reinterpret_cast<ErrorObject*>(value)->result);
+  std::swap(to->codec, reinterpret_cast<ErrorObject*>(value)->codec);
+  PyErr_SetObject(type, changed.get());
+}
+
 void raise_from_connection(ConnectionObject* connection, CursorObject* cursor,
                            const char* fallback) {
   const char* message =

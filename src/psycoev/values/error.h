@@ -36,6 +36,10 @@ void raise_from_result(ConnectionObject* connection, CursorObject* cursor, PGres
 void raise_from_connection(ConnectionObject* connection, CursorObject* cursor,
                            const char* fallback);
 
+// Makes the exception of ours that is set one of `type`, with its message and all that the server
+// said. REQUIRES: an exception of the tree is set.
+void reclassify(PyObject* type);
+
 // Raises type(message) with the attribute cursor set; returns null, for `return raise(...)`.
 PyObject* raise(PyObject* type, CursorObject* cursor, const char* message);
 
