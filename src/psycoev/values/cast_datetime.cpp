@@ -40,7 +40,7 @@ bool parse_date(const char*& at, const char* end, Date& date) {
     return false;
   }
   if (before_christ) date.year = -date.year;
-  return true;
+  return at == end || *at == ' ' || *at == 'T';
 }
 
 void parse_fraction(const char*& at, const char* end, Clock& clock) {
@@ -75,6 +75,7 @@ bool parse_clock(const char*& at, const char* end, Clock& clock) {
   }
   if (skip(at, end, '.')) parse_fraction(at, end, clock);
   if (at < end && (*at == '+' || *at == '-') && !parse_zone(at, end, clock)) return false;
+  if (at < end && *at != ' ') return false;
   // The server rounds 59.9999999 to 60, and has a time 24:00:00; datetime has neither.
   if (clock.second > 59) {
     ++clock.minute;

@@ -64,13 +64,13 @@ class Template {
   }
 
   bool named(const char*& at) {
+    if (is_positional_) return mixed();
     const char* name = ++at;
     while (at < end_ && *at != ')' && *at != '%') ++at;
     if (at == end_ || *at != ')') {
       raise(exceptions.programming_error, nullptr, "incomplete placeholder: '%(' without ')'");
       return false;
     }
-    if (is_positional_) return mixed();
     is_named_ = true;
     const Ref key(decode(name, at - name, connection_));
     ++at;
