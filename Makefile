@@ -71,6 +71,12 @@ programs: system  ## Real programs from PyPI under coev
 	.venv-programs/bin/pip install -q -r tests/programs/requirements.txt .
 	cd tests/programs && ../../.venv-programs/bin/python -P -m pytest -p no:cacheprovider . $(PROGRAMS)
 
+# Minutes, for a million values. COMPARISON='<count of each kind> <seed>' repeats a run.
+.PHONY: psycopg2-comparison
+psycopg2-comparison: build  ## psycoev's values next to psycopg2's, on generated input
+	$(tools) psycopg2-binary
+	$(BIN)/python tests/drivers/psycoev/psycopg2_comparison.py $(COMPARISON)
+
 .PHONY: bench
 bench: system  ## Measure coev next to its peers
 	@.ci/apt libssl-dev openssl strace

@@ -236,13 +236,12 @@ class SQL_IN:
 
     def getquoted(self) -> bytes:
         """Return the SQL."""
-        quoted = []
-        for value in self._seq:
-            adapted = adapt(value)
-            if self._conn is not None and hasattr(adapted, "prepare"):
-                adapted.prepare(self._conn)
-            quoted.append(adapted.getquoted())
-        return b"(" + b", ".join(quoted) + b")"
+        # All are adapted before one is quoted: the error of a later value is the first to show.
+        adapted = [adapt(value) for value in self._seq]
+        for adapter in adapted:
+            if self._conn is not None and hasattr(adapter, "prepare"):
+                adapter.prepare(self._conn)
+        return b"(" + b", ".join([adapter.getquoted() for adapter in adapted]) + b")"
 
     def __str__(self) -> str:
         return self.getquoted().decode("utf-8", "surrogateescape")

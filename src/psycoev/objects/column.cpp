@@ -159,11 +159,17 @@ PyType_Spec spec = {
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     slots};
 
-// The type modifier of numeric holds both: ((precision << 16) | scale) + 4.
-void set_numeric(ColumnObject* column, int modifier) {
-  if (modifier < 4) return;
-  column->values[4] = PyLong_FromLong(((modifier - 4) >> 16) & 0xFFFF);
-  column->values[5] = PyLong_FromLong((modifier - 4) & 0xFFFF);
+// What the server says of a type's size: bytes, or -1 and a modifier. That of numeric holds both
+// its limits, ((precision << 16) | scale) + 4; that of text is its longest size and 4.
+void set_sizes(ColumnObject* column, Oid type, int size, int modifier) {
+  constexpr Oid kNumeric = 1700;
+  const int limits = modifier > 0 ? modifier - 4 : modifier;
+  if (type == kNumeric) {
+    // 65535 for both where the type has no limits: programs know that from psycopg2.
+    column->values[4] = PyLong_FromLong((limits >> 16) & 0xFFFF);
+    column->values[5] = PyLong_FromLong(limits & 0xFFFF);
+  }
+  column->values[3] = PyLong_FromLong(size != -1 ? size : type == kNumeric ? limits >> 16 : limits);
 }
 
 PyObject* make_column(CursorObject* cursor, const PGresult* result, int index) {
@@ -172,17 +178,12 @@ PyObject* make_column(CursorObject* cursor, const PGresult* result, int index) {
   ColumnObject* column = as_column(object.get());
   const char* name = PQfname(result, index);
   const Oid type = PQftype(result, index);
-  const int modifier = PQfmod(result, index);
-  const int size = PQfsize(result, index);
   const Oid table = PQftable(result, index);
   column->values[0] =
       values::decode(name, static_cast<Py_ssize_t>(std::strlen(name)), cursor->connection);
   column->values[1] = PyLong_FromUnsignedLong(type);
   if (column->values[0] == nullptr || column->values[1] == nullptr) return nullptr;
-  constexpr Oid kNumeric = 1700;
-  if (type == kNumeric) set_numeric(column, modifier);
-  // The modifier of text types of a limited size is that limit and four bytes of length.
-  column->values[3] = PyLong_FromLong(size != -1 ? size : modifier > 0 ? modifier - 4 : size);
+  set_sizes(column, type, PQfsize(result, index), PQfmod(result, index));
   if (table != InvalidOid) {
     column->values[7] = PyLong_FromUnsignedLong(table);
     column->values[8] = PyLong_FromLong(PQftablecol(result, index));

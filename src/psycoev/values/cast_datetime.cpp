@@ -75,7 +75,7 @@ bool parse_clock(const char*& at, const char* end, Clock& clock) {
   }
   if (skip(at, end, '.')) parse_fraction(at, end, clock);
   if (at < end && (*at == '+' || *at == '-') && !parse_zone(at, end, clock)) return false;
-  if (at < end && *at != ' ') return false;
+  if (at < end && std::string_view(at, static_cast<size_t>(end - at)) != " BC") return false;
   // The server rounds 59.9999999 to 60, and has a time 24:00:00; datetime has neither.
   if (clock.second > 59) {
     ++clock.minute;
@@ -202,7 +202,7 @@ PyObject* cast_finite_timestamp(const char* data, Py_ssize_t size, CursorObject*
   if (!parse_date(at, end, date)) return fail(cursor, "unable to parse date");
   if (at < end && (*at == ' ' || *at == 'T')) {
     ++at;
-    const bool has_clock = at < end && *at != 'B';
+    const bool has_clock = std::string_view(at, static_cast<size_t>(end - at)) != "BC";
     if (has_clock && !parse_clock(at, end, clock)) return fail(cursor, "unable to parse time");
   }
   const Ref zone(clock.has_zone ? zone_of(clock.offset_seconds, cursor) : Py_NewRef(Py_None));

@@ -90,33 +90,33 @@ class IntervalParser {
     }
     if (at_ < end_ && *at_ == '-') return years_and_months(value, sign);
     long long micros = 0;
-    if (at_ < end_ && *at_ == '.') {
+    const bool has_fraction = at_ < end_ && *at_ == '.';
+    if (has_fraction) {
       ++at_;
       micros = fraction();
     }
     skip_spaces();
-    if (at_ == end_ || !is_alphabetic(*at_)) return bare(value, sign);
-    return with_unit(sign * value, sign * micros);
+    if (at_ < end_ && is_alphabetic(*at_))
+      return with_unit(sign * value, sign * micros, has_fraction);
+    return !has_fraction && bare(value, sign);
   }
 
   bool clock(long long hours, int sign) {
-    ++at_;
-    const long long minutes = number();
-    long long seconds = 0;
-    long long micros = 0;
-    if (at_ < end_ && *at_ == ':') {
+    long long parts[2] = {};  // minutes, seconds
+    int count = 0;
+    for (; at_ < end_ && *at_ == ':'; ++count) {
       ++at_;
-      seconds = number();
-      if (at_ < end_ && *at_ == ':') {  // a fourth part has no meaning, but a size
-        ++at_;
-        number();
-      }
+      if (at_ == end_ || !is_digit(*at_)) return false;
+      const long long part = number();
+      if (count == 2) return too_big_;  // a fourth part has no meaning, but may have a size
+      parts[count] = part;
     }
-    if (at_ < end_ && *at_ == '.') {
+    long long micros = 0;
+    if (count == 2 && at_ < end_ && *at_ == '.') {
       ++at_;
       micros = fraction();
     }
-    add_microseconds(sign * (hours * 3600 + minutes * 60 + seconds), sign * micros);
+    add_microseconds(sign * (hours * 3600 + parts[0] * 60 + parts[1]), sign * micros);
     return at_ == end_ || *at_ == ' ';
   }
 
@@ -131,7 +131,7 @@ class IntervalParser {
 
   // The days of sql_standard, if a clock or more follows; else Redshift's microseconds.
   bool bare(long long value, int sign) {
-    if (bare_days_) return false;
+    if (bare_days_ || has_words_) return false;
     bare_days_ = true;
     bare_sign_ = sign;
     if (at_ < end_ || has_unit_) {
@@ -143,27 +143,30 @@ class IntervalParser {
     return true;
   }
 
-  bool with_unit(long long value, long long micros) {
+  bool with_unit(long long value, long long micros, bool has_fraction) {
     const char* start = at_;
     while (at_ < end_ && is_alphabetic(*at_)) ++at_;
-    const std::string_view unit(start, static_cast<size_t>(at_ - start));
-    if (unit.starts_with("y")) {
+    std::string_view unit(start, static_cast<size_t>(at_ - start));
+    if (unit.ends_with("s")) unit.remove_suffix(1);
+    if (unit == "year") {
       days_ += value * 365;
-    } else if (unit.starts_with("mo")) {
+    } else if (unit == "mon") {
       days_ += value * 30;
-    } else if (unit.starts_with("d")) {
+    } else if (unit == "day") {
       days_ += value;
-    } else if (unit.starts_with("h")) {
+    } else if (unit == "hour") {
       add_microseconds(value * 3600, 0);
-    } else if (unit.starts_with("m")) {
+    } else if (unit == "min") {
       add_microseconds(value * 60, 0);
-    } else if (unit.starts_with("s")) {
+    } else if (unit == "sec") {
       add_microseconds(value, micros);
     } else {
       return false;
     }
+    if (bare_days_ || (has_fraction && unit != "sec")) return false;
+    has_words_ = true;
     has_unit_ = true;
-    return true;
+    return at_ == end_ || *at_ == ' ';
   }
 
   void add_microseconds(long long seconds, long long micros) {
@@ -208,6 +211,7 @@ class IntervalParser {
   long long days_ = 0;
   long long microseconds_ = 0;
   bool has_unit_ = false;
+  bool has_words_ = false;  // units as words, which sql_standard has not
   bool bare_days_ = false;
   int bare_sign_ = 1;
   bool too_big_ = false;
