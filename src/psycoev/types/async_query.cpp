@@ -27,7 +27,11 @@ bool finish(ConnectionObject* connection) {
   } else if (!commands::follow_settings(connection)) {
     return false;
   }
-  if (!cursor || result == nullptr) return true;
+  if (!cursor) {
+    PyErr_SetString(values::exceptions.interface_error, "the asynchronous cursor has disappeared");
+    return false;
+  }
+  if (result == nullptr) return true;
   if (begin_stream(as_cursor(cursor.get()), result.get())) return true;
   return take_result(as_cursor(cursor.get()), &result, COEV_NEVER);
 }

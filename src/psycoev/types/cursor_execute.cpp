@@ -276,9 +276,9 @@ PyObject* cursor_mogrify(PyObject* object, PyObject* const* args, Py_ssize_t cou
                          PyObject* keywords) {
   CursorObject* self = as_cursor(object);
   ExecuteArguments arguments;
-  if (!arguments.parse("mogrify", args, count, keywords) || !require_open_cursor(self)) {
-    return nullptr;
-  }
+  if (!arguments.parse("mogrify", args, count, keywords)) return nullptr;
+  // A closed cursor will do: nothing is sent.
+  if (self->connection == nullptr && !require_open_cursor(self)) return nullptr;
   return merged(self, arguments.statement, arguments.parameters);
 }
 
@@ -359,7 +359,7 @@ PyObject* statement_bytes(CursorObject* self, PyObject* statement) {
   return merged(self, statement, nullptr);
 }
 
-bool execute_query(CursorObject* self, std::int64_t deadline) {
+bool execute_query(CursorObject* self, std::int64_t deadline, bool begins) {
   ConnectionObject* connection = self->connection;
   forget_result(self);
   // The program may execute again on this cursor while this query runs.
@@ -368,7 +368,7 @@ bool execute_query(CursorObject* self, std::int64_t deadline) {
   if (connection->is_async) return begin_async_query(self, sql);
   const commands::Turn turn(connection, deadline);
   ResultPtr result;
-  return turn && commands::begin_if_needed(connection, self, deadline) &&
+  return turn && (!begins || commands::begin_if_needed(connection, self, deadline)) &&
          commands::run(connection, self, sql, deadline, &result) &&
          take_result(self, &result, deadline);
 }

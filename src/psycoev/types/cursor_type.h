@@ -19,8 +19,9 @@ namespace psycoev::types {
 // SWITCHES: only if as_string() of the program does.
 [[nodiscard]] PyObject* statement_bytes(CursorObject* self, PyObject* statement);
 
-// Executes what cursor->query holds: takes the turn, begins a transaction, receives the result.
-[[nodiscard]] bool execute_query(CursorObject* self, std::int64_t deadline);
+// Executes what cursor->query holds: takes the turn, begins a transaction where one is due and
+// `begins`, receives the result.
+[[nodiscard]] bool execute_query(CursorObject* self, std::int64_t deadline, bool begins = true);
 
 // Methods by their files, ended by a null name each.
 extern PyMethodDef kExecuteMethods[];

@@ -19,7 +19,8 @@ namespace {
 bool execute_own(CursorObject* self, PyObject* query) {
   if (query == nullptr) return false;
   Py_XSETREF(self->query, query);
-  return execute_query(self, commands::statement_deadline(self->connection, self));
+  // One that is WITH HOLD is used outside of transactions, too.
+  return execute_query(self, commands::statement_deadline(self->connection, self), false);
 }
 
 // Whether the server has a cursor of this name: one that was declared otherwise may be taken over.
