@@ -58,13 +58,16 @@ class IntervalParser {
 
   // The digits behind a point as microseconds, rounded.
   long long fraction() {
-    const char* start = at_;
-    long long value = number();
-    auto digits = at_ - start;
-    for (; digits < 6; ++digits) value *= 10;
-    long long divisor = 1;
-    for (; digits > 6 && !too_big_; --digits) divisor *= 10;
-    return (value + divisor / 2) / divisor;
+    constexpr int kDigits = 9;  // what stands behind them does not change the rounding
+    long long value = 0;
+    int digits = 0;
+    for (; at_ < end_ && is_digit(*at_); ++at_) {
+      if (digits == kDigits) continue;
+      value = value * 10 + (*at_ - '0');
+      ++digits;
+    }
+    for (; digits < kDigits; ++digits) value *= 10;
+    return (value + 500) / 1000;
   }
 
   // "ago" turns all around; other words stand behind a number and are read there.
