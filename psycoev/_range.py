@@ -30,6 +30,8 @@ class Range(Generic[T]):
     :raises ValueError: *bounds* is not one of ``[)``, ``(]``, ``()`` and ``[]``.
     """
 
+    # Where programs find it, and so do pickles and Django's migrations.
+    __module__ = "psycoev.extras"
     __slots__ = ("_lower", "_upper", "_bounds")
 
     # None in an empty range.
@@ -166,17 +168,25 @@ class Range(Generic[T]):
 class NumericRange(Range[Any]):
     """A range of numbers: ``int4range``, ``int8range`` and ``numrange``."""
 
+    __module__ = "psycoev.extras"
+
 
 class DateRange(Range[datetime.date]):
     """A ``daterange``."""
+
+    __module__ = "psycoev.extras"
 
 
 class DateTimeRange(Range[datetime.datetime]):
     """A ``tsrange``."""
 
+    __module__ = "psycoev.extras"
+
 
 class DateTimeTZRange(Range[datetime.datetime]):
     """A ``tstzrange``."""
+
+    __module__ = "psycoev.extras"
 
 
 class RangeAdapter:

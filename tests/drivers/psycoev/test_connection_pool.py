@@ -8,10 +8,11 @@ import os
 import threading
 import time
 
-import psycoev
 import pytest
-from psycoev.connection_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 from run_script import run_script
+
+import psycoev
+from psycoev.connection_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 
 @pytest.fixture
