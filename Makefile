@@ -77,6 +77,34 @@ psycopg2-comparison: build  ## psycoev's values next to psycopg2's, on generated
 	$(tools) psycopg2-binary
 	$(BIN)/python tests/drivers/psycoev/psycopg2_comparison.py $(COMPARISON)
 
+# psycoev under the tests of others: their source distributions are downloaded, never kept.
+# $(call driver-suite,<distribution>) gets one.
+define driver-suite
+	@.ci/apt postgresql
+	mkdir -p build/sources
+	$(BIN)/pip download -q --no-deps --no-binary :all: --no-build-isolation -d build/sources '$(1)'
+endef
+
+# Three ways: plain threads, coroutines, and a wait callback. PSYCOPG2_WAYS=threads runs less.
+.PHONY: psycopg2-suite
+psycopg2-suite: build  ## psycopg2's own tests on psycoev, some minutes
+	$(call driver-suite,psycopg2==2.9.13)
+	$(BIN)/python tests/drivers/psycoev/psycopg2_suite.py build/sources/psycopg2-2.9.13.tar.gz $(PSYCOPG2_WAYS)
+
+# A quarter of an hour.
+.PHONY: sqlalchemy-suite
+sqlalchemy-suite: build  ## SQLAlchemy's tests of PostgreSQL on psycoev
+	$(tools) 'pytest>=8' greenlet typing-extensions
+	$(call driver-suite,SQLAlchemy==2.0.*)
+	$(call driver-suite,SQLAlchemy==1.4.*)
+	$(BIN)/python tests/drivers/psycoev/sqlalchemy_suite.py build/sources/[Ss][Qq][Ll][Aa]lchemy-*.tar.gz
+
+.PHONY: django-suite
+django-suite: build  ## Django's tests of databases on psycoev, some minutes
+	$(tools) asgiref sqlparse
+	$(call driver-suite,Django)
+	$(BIN)/python tests/drivers/psycoev/django_suite.py build/sources/[Dd]jango-*.tar.gz
+
 .PHONY: bench
 bench: system  ## Measure coev next to its peers
 	@.ci/apt libssl-dev openssl strace
