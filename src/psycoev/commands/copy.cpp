@@ -112,7 +112,10 @@ class Copying {
   // read() failed: the server ends the COPY with an error that quotes the exception.
   bool end_with_error() {
     if (connection_->pg == nullptr) return fail(Outcome::kClosed);
-    if (!PyErr_ExceptionMatches(PyExc_Exception)) return fail(Outcome::kInterrupted);
+    // A kill and a timeout are for whoever asked for them, not for the server to quote.
+    if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_TimeoutError)) {
+      return fail(Outcome::kInterrupted);
+    }
     PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);

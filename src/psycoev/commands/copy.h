@@ -17,10 +17,10 @@ struct CopyFile {
 };
 
 // Runs a COPY statement to its end. An exception of read() ends it as an error of the server's,
-// QueryCanceledError with that exception as its cause; one of write() is raised as it is; both
-// leave the connection usable.
-// The final result, or an unsuccessful one, is in *result; false with an exception set.
-// REQUIRES: the turn, which file.read() and write() do not get. SWITCHES: always.
+// QueryCanceledError with that exception as its cause (but a TimeoutError is raised as it is); one
+// of write() is raised as it is; both leave the connection usable. The final result, or an
+// unsuccessful one, is in *result; false with an exception set. REQUIRES: the turn, which
+// file.read() and write() do not get. SWITCHES: always.
 [[nodiscard]] bool copy(ConnectionObject* connection, CursorObject* cursor, const char* sql,
                         const CopyFile& file, std::int64_t deadline, ResultPtr* result);
 

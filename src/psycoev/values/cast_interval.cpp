@@ -58,16 +58,16 @@ class IntervalParser {
 
   // The digits behind a point as microseconds, rounded.
   long long fraction() {
-    constexpr int kDigits = 9;  // what stands behind them does not change the rounding
-    long long value = 0;
-    int digits = 0;
-    for (; at_ < end_ && is_digit(*at_); ++at_) {
-      if (digits == kDigits) continue;
-      value = value * 10 + (*at_ - '0');
-      ++digits;
-    }
-    for (; digits < kDigits; ++digits) value *= 10;
-    return (value + 500) / 1000;
+    constexpr std::ptrdiff_t kMostDigits = 18;  // the divisor's, which must not overflow
+    const char* start = at_;
+    long long value = number();
+    auto digits = at_ - start;
+    if (too_big_) return value;
+    if (digits > kMostDigits) return 0;  // only zeros stand before what number() could hold
+    for (; digits < 6; ++digits) value *= 10;
+    long long divisor = 1;
+    for (; digits > 6; --digits) divisor *= 10;
+    return (value + divisor / 2) / divisor;
   }
 
   // "ago" turns all around; other words stand behind a number and are read there.
