@@ -156,7 +156,8 @@ class Server:
         Switches: never.
 
         :param listener: a listening stream socket (TCP or unix); made non-blocking. Kept
-            open until its accept loop has ended, closed by whoever made it.
+            open until its accept loop has ended, closed by whoever made it. TCP_NODELAY and
+            TCP_NOTSENT_LOWAT (128 KiB) are set on it and inherited by what is accepted.
         :param environ: added to the server's, for requests of this listener:
             SERVER_NAME, SERVER_PORT, wsgi.url_scheme, HTTPS, ...
         :param tls: called with each accepted socket, and whatever it returns is spoken
@@ -269,13 +270,15 @@ class FrameDecoder:
     def feed(self, data: bytes, /) -> list[tuple[int, bool, bool, bytes]]:
         """The frames that *data* completes: (opcode, fin, rsv1, unmasked payload).
 
-        :raises FrameError: the stream is broken from here on; ``close_code`` says why.
+        :raises FrameError: the stream is broken from here on; ``close_code`` says why,
+            and ``frames`` has those that were whole before.
         """
 
 class FrameError(ValueError):
     """A frame that ends a websocket. ``close_code``: 1002 protocol error, 1009 too big."""
 
     close_code: int
+    frames: list[tuple[int, bool, bool, bytes]]
 
 def encode_frame(
     opcode: int, payload: bytes, fin: bool = True, rsv1: bool = False, mask: bytes | None = None, /

@@ -32,7 +32,7 @@ bool ChunkDecoder::read_size(char c) noexcept {
   return c == ';';
 }
 
-// chunk-ext = *( ";" name [ "=" ( token / quoted-string ) ] ), without white space.
+// chunk-ext = *( ";" name [ "=" ( token / quoted-string ) ] ); white space only behind ";".
 bool ChunkDecoder::read_extension(char c) noexcept {
   if (++extension_ > kMostExtensionBytes) return false;
   switch (state_) {
@@ -63,6 +63,8 @@ bool ChunkDecoder::read_extension(char c) noexcept {
     state_ = State::kExtensionQuoted;
     return named_ = true;
   }
+  const bool is_blank = c == ' ' || c == '\t';
+  if (is_blank && state_ == State::kExtensionName && !named_) return true;
   named_ = true;
   return is_token_byte(c);
 }

@@ -10,6 +10,7 @@
 #include "request.h"
 #include "runtime.h"
 #include "server.h"
+#include "socket_object.h"
 #include "transport.h"
 
 namespace coewsgi {
@@ -79,18 +80,19 @@ HeadReader::Parsed HeadReader::parse() noexcept {
 bool HeadReader::make_room() noexcept {
   constexpr std::size_t kLeast = 1024;
   Buffer*& in = connection_.in;
-  status_ = 503;
+  if (in != nullptr && in->left() == 0) in->clear();
+  if (in != nullptr && in->capacity - in->size >= kLeast) return true;
+  Buffer* larger = nullptr;
   if (in == nullptr) {
-    in = server_.buffers().take();
-    return in != nullptr && !server_.is_over_buffered();
+    larger = server_.buffers().take();
+  } else {
+    const bool fits = in->left() + kLeast <= in->capacity;
+    larger = server_.buffers().grow(in, fits ? in->capacity : in->capacity * 2);
   }
-  if (in->left() == 0) in->clear();
-  if (in->capacity - in->size >= kLeast) return true;
-  const std::size_t want = in->left() + kLeast <= in->capacity ? in->capacity : in->capacity * 2;
-  Buffer* larger = server_.buffers().grow(in, want);
-  if (larger == nullptr) return false;
-  in = larger;
-  return !server_.is_over_buffered();
+  if (larger != nullptr) in = larger;
+  if (larger != nullptr && !server_.is_over_buffered()) return true;
+  status_ = 503;
+  return false;
 }
 
 // Waits for the first byte without a buffer.
@@ -98,26 +100,21 @@ ssize_t HeadReader::receive_first() noexcept {
   const Settings& settings = server_.settings();
   const Nanoseconds now = now_ns();
   Nanoseconds until = deadline_after(now, first_ ? settings.head_time : settings.keep_alive);
-  if (server_.draining()) until = first_ ? std::min(until, now + kSecond) : now;
+  if (server_.draining())
+    until = first_ ? std::min(until, now + kSecond) : now;  // as watch_drain()
   server_.buffers().give(std::exchange(connection_.in, nullptr));
   if (server_.is_crowded()) connection_.release_kept();
   if (first_) deadline_ = until;
-  if (connection_.tls) {  // the record that comes first need not be data: read, do not wait
-    if (!make_room()) return kReadLost;
+  if (connection_.tls ? !has_pending(connection_) : connection_.drained) {
     connection_.idle = first_ ? Idle::kFirst : Idle::kBetween;
-    const ssize_t got =
-        receive(connection_, connection_.in->data(), connection_.in->capacity, until);
-    connection_.idle = Idle::kNo;
-    return got;
-  }
-  if (connection_.drained) {
-    connection_.idle = first_ ? Idle::kFirst : Idle::kBetween;
-    const Readiness readiness = wait_for(connection_, COEV_READABLE, until);
+    const Readiness readiness = wait_for(connection_, COEV_READABLE | COEV_PERMIT, until);
     connection_.idle = Idle::kNo;
     if (readiness == Readiness::kTimedOut) return kReadTimedOut;
     if (readiness != Readiness::kReady)
       return readiness == Readiness::kRaised ? kReadRaised : kReadLost;
     connection_.drained = false;
+    // Woken to end: a request that is there already is still answered.
+    if (server_.draining()) until = now_ns();
   }
   if (!make_room()) return kReadLost;
   return receive(connection_, connection_.in->data(), connection_.in->capacity, until);
@@ -149,7 +146,7 @@ Next HeadReader::read() noexcept {
       if (parsed == Parsed::kRefused || !make_room()) return refuse_request(connection_, status_);
     }
     const ssize_t got = has_bytes ? receive_more() : receive_first();
-    if (got <= 0) return end(got);
+    if (got <= 0) return status_ != 0 ? refuse_request(connection_, status_) : end(got);
     connection_.in->size += static_cast<std::size_t>(got);
   }
 }
@@ -204,18 +201,9 @@ bool read_proxy_header(Connection& connection, Nanoseconds deadline) noexcept {
   return true;
 }
 
-PyObject* make_socket(int fd) noexcept {
-  const Ref module = Ref::steal(PyImport_ImportModule("socket"));
-  const Ref make = module ? Ref::steal(PyObject_GetAttrString(module.get(), "socket")) : Ref();
-  const Ref arguments = Ref::steal(PyTuple_New(0));
-  const Ref keywords = Ref::steal(Py_BuildValue("{s:i}", "fileno", fd));
-  if (!make || !arguments || !keywords) return nullptr;
-  return PyObject_Call(make.get(), arguments.get(), keywords.get());
-}
-
 bool start_tls(Connection& connection, Nanoseconds deadline) noexcept {
   const Listener& listener = connection.listener;
-  const Ref plain = Ref::steal(make_socket(connection.fd));
+  const Ref plain = Ref::steal(make_socket_object(connection.fd));
   if (!plain) return false;
   connection.tls = Ref::borrow(plain.get());  // it owns the descriptor, whatever comes
   Ref wrapped = Ref::steal(PyObject_CallOneArg(listener.tls.get(), plain.get()));

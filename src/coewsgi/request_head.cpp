@@ -317,12 +317,8 @@ bool parse_trailer(std::string_view line, std::string_view* name,
   }
   if (colon == 0 || colon == line.size() || line[colon] != ':' || underscore) return false;
   *name = line.substr(0, colon);
-  switch (kind_of_field(*name)) {
-    case FieldKind::kOther:
-      break;
-    default:
-      return false;
-  }
+  const FieldKind kind = kind_of_field(*name);
+  if (kind != FieldKind::kOther && kind != FieldKind::kContentType) return false;
   std::string_view rest = line.substr(colon + 1);
   for (const char c : rest) {
     if (!is_value_byte(c)) return false;

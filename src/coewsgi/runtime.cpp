@@ -7,7 +7,7 @@ namespace coewsgi {
 namespace {
 
 bool make_strings() noexcept {
-  const std::array<std::pair<PyObject**, const char*>, 28> table = {{
+  const std::array<std::pair<PyObject**, const char*>, 29> table = {{
       {&strings.request_method, "REQUEST_METHOD"},
       {&strings.path_info, "PATH_INFO"},
       {&strings.query_string, "QUERY_STRING"},
@@ -36,6 +36,7 @@ bool make_strings() noexcept {
       {&strings.settimeout, "settimeout"},
       {&strings.recv_into, "recv_into"},
       {&strings.sendall, "sendall"},
+      {&strings.pending, "pending"},
   }};
   for (const auto& [string, text] : table) {
     *string = PyUnicode_InternFromString(text);
@@ -53,7 +54,7 @@ bool make_exceptions() noexcept {
   exceptions.client_disconnected = PyErr_NewExceptionWithDoc(
       "coewsgi.ClientDisconnected", "The client is gone, or its body breaks the framing.",
       PyExc_ConnectionError, nullptr);
-  const Ref code = Ref::steal(Py_BuildValue("{s:i}", "close_code", 1002));
+  const Ref code = Ref::steal(Py_BuildValue("{s:i,s:[]}", "close_code", 1002, "frames"));
   if (!code) return false;
   exceptions.frame_error = PyErr_NewExceptionWithDoc(
       "coewsgi.FrameError", "A frame that ends a websocket.", PyExc_ValueError, code.get());

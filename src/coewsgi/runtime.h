@@ -43,6 +43,7 @@ struct Strings {
   PyObject* settimeout;
   PyObject* recv_into;
   PyObject* sendall;
+  PyObject* pending;
 };
 inline Strings strings{};
 

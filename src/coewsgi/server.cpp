@@ -1,6 +1,5 @@
 #include "server.h"
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -232,11 +231,10 @@ int Server::watch_requests(void* argument) noexcept {
 
 // --- the end -------------------------------------------------------------------------------
 
-// Shut for reading, not closed: a request that is there already is still answered.
 void Server::end_idle(bool first_ones_too) noexcept {
   for (Connection* at = connections_; at != nullptr; at = at->next) {
-    if (at->idle == Idle::kBetween || (first_ones_too && at->idle == Idle::kFirst))
-      shutdown(at->fd, SHUT_RD);
+    const bool ends = at->idle == Idle::kBetween || (first_ones_too && at->idle == Idle::kFirst);
+    if (ends && at->coroutine) coev->unpark(at->coroutine.get());
   }
 }
 

@@ -56,16 +56,16 @@ bool set_timeout(const Connection& connection, Nanoseconds deadline) noexcept {
 }
 
 // The exception of a TLS method as what receive() returns.
-ssize_t judge_tls_exception(const Connection& connection, Nanoseconds deadline) noexcept {
+ssize_t judge_tls_exception(const Connection& connection, Nanoseconds deadline,
+                            bool* again) noexcept {
+  *again = false;
   if (PyErr_ExceptionMatches(PyExc_TimeoutError) != 0 &&
       PyErr_ExceptionMatches(exceptions.request_timeout) == 0) {
     if (deadline == kNever || now_ns() < deadline) return kReadRaised;  // the application's own
     PyErr_Clear();
     return kReadTimedOut;
   }
-  bool again = false;
-  const Readiness readiness = judge_exception(connection, &again);
-  return again ? kReadLost : from(readiness);
+  return from(judge_exception(connection, again));
 }
 
 ssize_t receive_tls(Connection& connection, char* data, std::size_t size,
@@ -74,10 +74,14 @@ ssize_t receive_tls(Connection& connection, char* data, std::size_t size,
   const Ref view =
       Ref::steal(PyMemoryView_FromMemory(data, static_cast<Py_ssize_t>(size), PyBUF_WRITE));
   if (!view) return kReadRaised;
-  const Ref got =
-      Ref::steal(PyObject_CallMethodOneArg(connection.tls.get(), strings.recv_into, view.get()));
-  if (!got) return judge_tls_exception(connection, deadline);
-  return PyLong_AsSsize_t(got.get());
+  for (;;) {
+    const Ref got =
+        Ref::steal(PyObject_CallMethodOneArg(connection.tls.get(), strings.recv_into, view.get()));
+    if (got) return PyLong_AsSsize_t(got.get());
+    bool again = false;
+    const ssize_t reason = judge_tls_exception(connection, deadline, &again);
+    if (!again) return reason;
+  }
 }
 
 Sent send_tls_block(Connection& connection, const char* data, std::size_t size) noexcept {
@@ -88,7 +92,8 @@ Sent send_tls_block(Connection& connection, const char* data, std::size_t size) 
   const Ref done =
       Ref::steal(PyObject_CallMethodOneArg(connection.tls.get(), strings.sendall, bytes.get()));
   if (done) return Sent::kAll;
-  const ssize_t reason = judge_tls_exception(connection, deadline);
+  bool again = false;  // a write that was begun cannot be given up and tried again
+  const ssize_t reason = judge_tls_exception(connection, deadline, &again);
   if (reason == kReadRaised) return Sent::kRaised;
   if (reason == kReadTimedOut) ++connection.server.counters().timeouts;
   connection.lost = true;
@@ -129,6 +134,13 @@ Sent after_failed_send(Connection& connection, int error, Nanoseconds deadline) 
 }
 
 }  // namespace
+
+bool has_pending(const Connection& connection) noexcept {
+  if (!connection.tls) return false;
+  const Ref count = Ref::steal(PyObject_CallMethodNoArgs(connection.tls.get(), strings.pending));
+  if (!count) PyErr_Clear();
+  return count && PyObject_IsTrue(count.get()) > 0;
+}
 
 Readiness wait_for(Connection& connection, int events, Nanoseconds deadline) noexcept {
   // A TLS socket owns its descriptor itself.

@@ -21,7 +21,11 @@ enum class Sent : std::uint8_t { kAll, kLost, kRaised };
 
 enum class Readiness : std::uint8_t { kReady, kTimedOut, kLost, kRaised };
 
-// Waits for COEV_READABLE or COEV_WRITABLE.
+// Whether the TLS socket holds decrypted bytes, of which its descriptor tells nothing.
+bool has_pending(const Connection& connection) noexcept;
+
+// Waits for COEV_READABLE or COEV_WRITABLE; with COEV_PERMIT also until somebody unparks the
+// connection's coroutine, which is kReady, too.
 // SWITCHES: always.
 Readiness wait_for(Connection& connection, int events, Nanoseconds deadline) noexcept;
 

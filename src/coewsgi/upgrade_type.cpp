@@ -2,6 +2,7 @@
 
 #include "runtime.h"
 #include "server.h"
+#include "socket_object.h"
 #include "start_response_type.h"
 #include "transport.h"
 
@@ -15,13 +16,8 @@ struct UpgradeRequest {
 // The socket as an object that owns the descriptor from now on.
 PyObject* hand_over_socket(Connection& connection) noexcept {
   if (connection.tls) return Py_NewRef(connection.tls.get());
-  const Ref module = Ref::steal(PyImport_ImportModule("socket"));
-  const Ref make = module ? Ref::steal(PyObject_GetAttrString(module.get(), "socket")) : Ref();
-  const Ref arguments = Ref::steal(PyTuple_New(0));
-  const Ref keywords = Ref::steal(Py_BuildValue("{s:i}", "fileno", connection.fd));
-  if (!make || !arguments || !keywords) return nullptr;
   coev->disown_fd(connection.fd, &connection);
-  PyObject* socket = PyObject_Call(make.get(), arguments.get(), keywords.get());
+  PyObject* socket = make_socket_object(connection.fd);
   if (socket != nullptr) connection.fd = -1;
   return socket;
 }
