@@ -31,6 +31,7 @@ ALSO = {
     "python/monkey/monkey.cpp": ("python/monkey",),
     "python/monkey/threads": ("python/monkey/locks",),
     "python/monkey/tls": ("python/monkey/sockets",),
+    "python/monkey/libraries": ("python/monkey/threads",),
     "python/lifecycle.cpp": ("python/monkey/threads",),
     "python/module.cpp": (
         "python/api/api.h",
@@ -39,7 +40,7 @@ ALSO = {
         "python/lifecycle.h",
     ),
 }
-MONKEY_PARTS = ("threads", "locks", "sockets", "tls", "files", "processes", "signals")
+MONKEY_PARTS = ("libraries", "threads", "locks", "sockets", "tls", "files", "processes", "signals")
 DRIVERS = ("psycoev", "evmemcached", "coewsgi", "cqsl")
 #: What Python code of a package may import beside itself and the standard library.
 PACKAGES = {

@@ -10,7 +10,7 @@ namespace coev::python {
 namespace {
 
 struct Hooked {
-  std::string_view name;
+  std::string_view name;  // empty: any
   ModuleHook hook;
 };
 
@@ -31,7 +31,7 @@ bool run_hooks(PyObject* module) noexcept {
     return true;
   }
   for (const Hooked& hooked : hooks()) {
-    if (hooked.name == text && !hooked.hook(module)) return false;
+    if ((hooked.name == text || hooked.name.empty()) && !hooked.hook(module)) return false;
   }
   return true;
 }
@@ -61,6 +61,12 @@ bool when_loaded(const char* name, ModuleHook hook) noexcept {
   if (loaded == nullptr || !PyModule_Check(loaded)) return true;
   const Ref module = Ref::borrow(loaded);
   return hook(module.get());
+}
+
+bool when_anything_loaded(ModuleHook hook) noexcept {
+  if (!install()) return false;
+  hooks().push_back({"", hook});
+  return true;
 }
 
 }  // namespace coev::python

@@ -17,4 +17,8 @@ using ModuleHook = bool (*)(PyObject* module);
 // `name` is kept. False with an exception set.
 [[nodiscard]] bool when_loaded(const char* name, ModuleHook hook) noexcept;
 
+// Calls `hook` with each extension module that is loaded from now on, after the hooks for
+// its name. False with an exception set.
+[[nodiscard]] bool when_anything_loaded(ModuleHook hook) noexcept;
+
 }  // namespace coev::python

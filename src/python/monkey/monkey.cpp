@@ -5,6 +5,7 @@
 #include "python/monkey/files/file_locks.h"
 #include "python/monkey/files/line_input.h"
 #include "python/monkey/files/sqlite_methods.h"
+#include "python/monkey/libraries/libraries.h"
 #include "python/monkey/locks/condition_methods.h"
 #include "python/monkey/locks/event_methods.h"
 #include "python/monkey/locks/import_lock.h"
@@ -47,6 +48,7 @@ constexpr bool (*kParts[])() noexcept = {
     interpreters::install,
     sqlite_methods::install,
     preemption::install,
+    libraries::install,
 };
 // clang-format on
 
@@ -85,7 +87,8 @@ PyMethodDef functions[] = {{"_patch", function_patch, METH_NOARGS, nullptr},
 
 bool add_functions(PyObject* module) noexcept {
   for (PyMethodDef* each : {functions, event_functions, thread_functions, condition_functions,
-                            socket_class_functions, ssl_class_functions}) {
+                            socket_class_functions, ssl_class_functions,
+                            libraries::library_functions}) {
     if (PyModule_AddFunctions(module, each) != 0) return false;
   }
   return add_queue_methods(module) && thread_module::add_handle_type(module);

@@ -13,6 +13,7 @@
 #include "python/base/retarget.h"
 #include "python/cpython/thread_state.h"
 #include "python/waiting/blocking.h"
+#include "python/waiting/coroutine_object.h"
 #include "python/waiting/signals.h"
 #include "python/waiting/timeouts.h"
 
@@ -29,6 +30,7 @@ timer_t g_timer;
 bool g_running = false;  // the timer exists
 std::int64_t g_interval_ns = 0;
 std::uint64_t g_switches_seen = 0;
+std::uint64_t g_struck = 0;  // the id of whom strike() was called for; 0: nobody
 
 // On the signal stack, anywhere in the program. SAFE: in a signal handler.
 void tick(int) {
@@ -52,6 +54,11 @@ PyObject* give_way(PyObject*, PyObject* const*, Py_ssize_t) {
   Coroutine& self = scheduler->current();
   // A finalizer may run while the scheduler looks for somebody to run.
   if (self.state != CoroutineState::kRunning) Py_RETURN_NONE;
+  if (g_struck != 0 && g_struck == self.id) {
+    g_struck = 0;
+    Scheduler::clear_interrupt(self);
+    if (raise_pending(self)) return nullptr;
+  }
   // An interrupt is for the coroutine's next wait, not for this place.
   const InterruptShield shield(self);
   static_cast<void>(scheduler->yield());
@@ -139,6 +146,14 @@ PyObject* replaced_set_switch_interval(PyObject* self, PyObject* const* argument
 }
 
 }  // namespace
+
+void strike() noexcept {
+  Scheduler* scheduler = Scheduler::find();
+  if (scheduler == nullptr || scheduler != thread_state::main_scheduler() || g_signal <= 0) return;
+  g_struck = scheduler->current().id;
+  PyErr_SetInterruptEx(g_signal);
+  thread_state::mark_signal_pending();
+}
 
 void stop() noexcept {
   if (g_running) timer_delete(g_timer);

@@ -17,6 +17,11 @@ namespace coev::python::preemption {
 // when it has begun already. False with an exception set.
 [[nodiscard]] bool install() noexcept;
 
+// The running coroutine has an exception to raise that was thrown into it while C code ran
+// which cannot raise it: CPython raises it between two instructions of its Python code, if
+// that runs before another coroutine does, and else in its next wait. REQUIRES: the GIL.
+void strike() noexcept;
+
 // For good, before CPython takes its signal handlers away.
 void stop() noexcept;
 

@@ -1,0 +1,27 @@
+// The functions of libc that wait, as adopted libraries call them: ours in their place.
+//
+// Each tries without waiting first, so that a call which need not wait costs next to
+// nothing, and leaves everything that cannot wait in the scheduler to libc's own. What a
+// call promises stays: partial results, timeouts, errno.
+#pragma once
+
+#include <vector>
+
+#include "python/monkey/libraries/import_table.h"
+
+namespace coev::python::libraries {
+
+void add_poll_calls(std::vector<Function>& functions) noexcept;
+void add_input_calls(std::vector<Function>& functions) noexcept;
+void add_output_calls(std::vector<Function>& functions) noexcept;
+void add_connection_calls(std::vector<Function>& functions) noexcept;
+void add_sleep_calls(std::vector<Function>& functions) noexcept;
+void add_name_calls(std::vector<Function>& functions) noexcept;
+void add_mutex_calls(std::vector<Function>& functions) noexcept;
+
+template <typename Signature>
+Function function(const char* name, Signature* replacement) noexcept {
+  return {name, reinterpret_cast<void*>(replacement)};
+}
+
+}  // namespace coev::python::libraries
