@@ -66,7 +66,7 @@ stdlib: system  ## CPython's own tests under coev, on every interpreter there is
 
 .PHONY: programs
 programs: system  ## Real programs from PyPI under coev
-	@.ci/apt redis-server
+	@.ci/apt redis-server postgresql mariadb-server libmariadb-dev pkg-config memcached
 	$(PYTHON) -m venv .venv-programs
 	.venv-programs/bin/pip install -q -r tests/programs/requirements.txt .
 	cd tests/programs && ../../.venv-programs/bin/python -P -m pytest -p no:cacheprovider . $(PROGRAMS)

@@ -86,9 +86,9 @@ PyMethodDef functions[] = {{"_patch", function_patch, METH_NOARGS, nullptr},
 }  // namespace
 
 bool add_functions(PyObject* module) noexcept {
-  for (PyMethodDef* each : {functions, event_functions, thread_functions, condition_functions,
-                            socket_class_functions, ssl_class_functions,
-                            libraries::library_functions}) {
+  for (PyMethodDef* each :
+       {functions, event_functions, thread_functions, condition_functions, socket_class_functions,
+        ssl_class_functions, libraries::library_functions}) {
     if (PyModule_AddFunctions(module, each) != 0) return false;
   }
   return add_queue_methods(module) && thread_module::add_handle_type(module);

@@ -19,19 +19,14 @@ namespace {
 // Tried, each with its own tests or its upstream's: docs/libraries.md. A name with a
 // folder before it is an extension module that makes the calls itself.
 constexpr std::string_view kTable[] = {
-    "libpq",
-    "psycopg2/_psycopg",
-    "psycopg_c/pq",
-    "psycopg_binary/pq",
-    "libmariadb",
-    "libmysqlclient",
-    "MySQLdb/_mysql",
-    "libmemcached",
-    "_pylibmc",
-    "libcurl",
-    "pycurl",
-    "libzmq",
-    "zmq/backend/cython/_zmq",
+    // clang-format off
+    "libpq", "psycopg2/_psycopg",
+    "psycopg_c/pq", "psycopg_c/_psycopg", "psycopg_binary/pq", "psycopg_binary/_psycopg",
+    "libmariadb", "libmysqlclient", "MySQLdb/_mysql",
+    "libmemcached", "_pylibmc",
+    "libcurl", "pycurl", "pycurl/_pycurl",
+    "libzmq", "zmq/backend/cython/_zmq",
+    // clang-format on
 };
 
 // Their callers are the interpreter and this module: nothing would wait any more.
