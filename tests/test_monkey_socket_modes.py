@@ -80,3 +80,40 @@ print("ok")
 """,
         expect="ok",
     )
+
+
+def test_a_close_that_lingers_lets_the_others_run():
+    check_script(
+        """
+import coev.monkey
+import socket, struct, threading, time
+
+listener = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(listener.getsockname())
+server, _ = listener.accept()
+ticks = 0
+
+def tick():
+    global ticks
+    while True:
+        ticks += 1
+        time.sleep(0.01)
+
+threading.Thread(target=tick, daemon=True).start()
+client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 1))
+client.setblocking(False)
+try:
+    while True:
+        client.send(bytes(65536))
+except BlockingIOError:
+    pass
+client.setblocking(True)
+before, began = ticks, time.monotonic()
+client.close()
+assert 0.5 < time.monotonic() - began < 3
+assert ticks - before > 20, ticks - before
+assert client.fileno() == -1
+print("ok")
+""",
+        expect="ok",
+    )

@@ -6,6 +6,7 @@
 #include "python/api/api.h"
 #include "python/base/ref.h"
 #include "python/capsule/capsule.h"
+#include "python/cpython/greenlets.h"
 #include "python/cpython/thread_state.h"
 #include "python/lifecycle.h"
 #include "python/monkey/monkey.h"
@@ -61,7 +62,8 @@ bool fill(PyObject* module) noexcept {
   install_hooks();
   thread_state::ensure_scheduler();
   return PyModule_AddFunctions(module, lifecycle_functions) == 0 && add_api(module) &&
-         add_capsule(module) && monkey::add_functions(module) && signals::install();
+         add_capsule(module) && monkey::add_functions(module) && signals::install() &&
+         greenlets::install();
 }
 
 }  // namespace

@@ -185,6 +185,10 @@ PyObject* Original::operator()(PyObject* self, PyObject* const* arguments, Py_ss
 
 PyObject* Original::as_function() const noexcept { return PyCFunction_New(&definition_, module_); }
 
+PyObject* Original::bound_to(PyObject* self) const noexcept {
+  return PyCFunction_New(&definition_, self);
+}
+
 int retarget(PyObject* owner, const char* name, const Adapters& adapters,
              Original* original) noexcept {
   PyObject* found = find(owner, name);

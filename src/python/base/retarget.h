@@ -41,6 +41,8 @@ class Original {
   }
   // A Python function that calls it; new reference or nullptr.
   [[nodiscard]] PyObject* as_function() const noexcept;
+  // Of a method: the same, bound to `self`.
+  [[nodiscard]] PyObject* bound_to(PyObject* self) const noexcept;
   explicit operator bool() const noexcept { return definition_.ml_meth != nullptr; }
   // How its descriptor in the type was called before, the object being the first argument.
   PyObject* call_descriptor(PyObject* method, PyObject* const* arguments, std::size_t count,

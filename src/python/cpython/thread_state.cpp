@@ -12,6 +12,7 @@
 #include "core/fatal.h"
 #include "core/offload.h"
 #include "python/base/current_state.h"
+#include "python/base/library_variables.h"
 #include "python/base/ref.h"
 #include "python/base/retarget.h"
 
@@ -513,6 +514,7 @@ bool slot_created(Coroutine& slot) noexcept {
   PyThreadState* state = PyThreadState_New(g_interpreter);
   if (state == nullptr) return false;
   slot.thread_state = state;
+  library_variables::forget(&slot);
   if (state->datastack_chunk == nullptr) place_frames(state, slot.annex);
   if (limit_recursion(state, slot.stack)) return true;
   PyErr_Clear();
@@ -523,6 +525,8 @@ void switching(Coroutine& from, Coroutine& to) noexcept {
   // An OS thread may come with another thread state each time (PyGILState).
   if (is_native(from)) from.thread_state = current_state::get();
   from.note_frame(current_frame(state_of(from)));
+  if (library_variables::in_use) [[unlikely]]
+    library_variables::switched(&from, &to);
   PyThreadState* state = state_of(to);
   if (t_on_main) {
     g_running_on_main.store(state, std::memory_order_relaxed);

@@ -29,6 +29,7 @@
 #include "python/waiting/blocking.h"
 #include "python/waiting/hidden_nonblocking.h"
 #include "python/waiting/kernel_modes.h"
+#include "python/waiting/offloading.h"
 
 namespace coev::python::socket_methods {
 namespace {
@@ -643,11 +644,30 @@ PyObject* replaced_connect_ex(PyObject* self, PyObject* const* arguments, Py_ssi
 
 // --- closing and opening --------------------------------------------------------------
 
+bool lingers(int fd) noexcept {
+  linger value{};
+  socklen_t size = sizeof value;
+  return getsockopt(fd, SOL_SOCKET, SO_LINGER, &value, &size) == 0 && value.l_onoff != 0 &&
+         value.l_linger > 0;
+}
+
+// Waits for bytes that the peer has not taken yet, as long as SO_LINGER says, on a thread
+// of the pool: nothing else tells when that is over.
+PyObject* close_lingering(PyObject* self) noexcept {
+  const Ref function = Ref::steal(g_original.close.bound_to(self));
+  const Ref arguments = Ref::steal(function ? PyTuple_New(0) : nullptr);
+  return arguments ? run_offloaded(function.get(), arguments.get(), nullptr, nullptr) : nullptr;
+}
+
 // The original gives up the GIL for it, which costs more than the rest. It may take
 // long only where somebody has asked for that.
 PyObject* replaced_close(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
   SocketFields& socket = socket_fields(self);
   forget(socket.fd);
+  if (g_some_linger && socket.fd >= 0 && lingers(socket.fd)) {
+    if (can_block()) return close_lingering(self);
+    PyErr_Clear();
+  }
   if (socket.fd < 0 || !is_ip(socket) || g_some_linger) {
     return g_original.close(self, arguments, count);
   }

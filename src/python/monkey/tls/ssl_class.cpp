@@ -65,16 +65,16 @@ PyObject* recv(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyO
   return PyBytes_FromStringAndSize(nullptr, 0);
 }
 
-// The size of a buffer, as recv_into() takes it if nobody says; nullptr with no exception
-// set if it is not one that can be written to.
+// The size of a buffer, as recv_into() takes it if nobody says; nullptr with no exception set
+// where the method in Python is to find out. Early releases of 3.11 take the length of the
+// buffer, which is its size only where each item is a byte.
 Ref size_of(PyObject* buffer) noexcept {
+  if (!PyByteArray_Check(buffer) && !PyMemoryView_Check(buffer)) return {};
   const BufferView view(buffer, PyBUF_WRITABLE);
-  if (!view) {
-    PyErr_Clear();
-    return {};
-  }
-  const auto bytes = static_cast<Py_ssize_t>(view.size());
-  return Ref::steal(PyLong_FromSsize_t(bytes != 0 ? bytes : kUsualBytes));
+  const Py_ssize_t length = view ? PyObject_Size(buffer) : -1;
+  PyErr_Clear();
+  if (length < 0 || static_cast<std::size_t>(length) != view.size()) return {};
+  return Ref::steal(PyLong_FromSsize_t(length != 0 ? length : kUsualBytes));
 }
 
 PyObject* recv_into(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
