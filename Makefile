@@ -105,9 +105,26 @@ django-suite: build  ## Django's tests of databases on psycoev, some minutes
 	$(call driver-suite,Django)
 	$(BIN)/python tests/drivers/psycoev/django_suite.py build/sources/[Dd]jango-*.tar.gz
 
+.PHONY: memcached-suites
+memcached-suites: build  ## python-memcached's, pymemcache's and Django's tests on evmemcached
+	@.ci/apt memcached
+	$(tools) 'pytest>=8' asgiref sqlparse
+	$(call driver-suite,python-memcached==1.62)
+	$(call driver-suite,pymemcache==4.0.*)
+	$(call driver-suite,Django)
+	$(BIN)/python tests/drivers/evmemcached/memcached_suites.py build/sources
+
+# CI does 20,000 operations.
+.PHONY: memcached-storm
+memcached-storm: build  ## A million operations among kills and timeouts: no reply is crossed
+	@.ci/apt memcached
+	$(tools) 'pytest>=8' pytest-timeout trustme
+	COEV_MEMCACHED_STORM=1000000 $(BIN)/python -m pytest -q -s --timeout 3000 \
+	  tests/drivers/evmemcached/test_memcached_process.py -k storm
+
 .PHONY: bench
 bench: system  ## Measure coev next to its peers
-	@.ci/apt libssl-dev openssl strace
+	@.ci/apt libssl-dev openssl strace memcached
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install -q -r benchmarks/requirements.txt .
 	.venv-bench/bin/python benchmarks/run.py $(BENCH)

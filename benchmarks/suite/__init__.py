@@ -9,6 +9,7 @@ from suite import (
     echo,
     importing,
     locks,
+    memcached,
     memory,
     short,
     spawn,
@@ -35,4 +36,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     *steady_state.STEADY_STATE,
     crowd.CROWD,
     importing.IMPORTING,
+    memcached.MEMCACHED,
 )

@@ -12,6 +12,15 @@ std::string_view bytes_view(PyObject* bytes) noexcept {
   return {PyBytes_AS_STRING(bytes), static_cast<std::size_t>(Py_SIZE(bytes))};
 }
 
+Ref to_bytes(std::string_view view) noexcept {
+  return Ref::steal(PyBytes_FromStringAndSize(view.begin(), static_cast<Py_ssize_t>(view.size())));
+}
+
+Ref to_text(std::string_view view) noexcept {
+  return Ref::steal(
+      PyUnicode_DecodeUTF8(view.begin(), static_cast<Py_ssize_t>(view.size()), nullptr));
+}
+
 // ERRORS: false with UnicodeEncodeError set.
 bool view_text(PyObject* text, std::string_view* view) noexcept {
   Py_ssize_t size = 0;
@@ -86,10 +95,8 @@ bool Codec::encode_by_type(PyObject* value, Encoded* encoded) const noexcept {
 
 bool Codec::shrink(Encoded* encoded) const noexcept {
   const std::size_t size = encoded->bytes.size();
-  Ref plain = PyBytes_CheckExact(encoded->owner.get())
-                  ? Ref::borrow(encoded->owner.get())
-                  : Ref::steal(PyBytes_FromStringAndSize(encoded->bytes.data(),
-                                                         static_cast<Py_ssize_t>(size)));
+  Ref plain = PyBytes_CheckExact(encoded->owner.get()) ? Ref::borrow(encoded->owner.get())
+                                                       : to_bytes(encoded->bytes);
   Ref small = plain ? Ref::steal(PyObject_CallOneArg(compress, plain.get())) : Ref();
   if (!small) return false;
   if (!PyBytes_Check(small.get())) {
@@ -122,13 +129,12 @@ bool Codec::encode(PyObject* key, PyObject* value, Py_ssize_t shrunk_from,
 }
 
 bool Codec::try_decode(std::string_view bytes, Fetched* fetched) const noexcept {
-  const auto size = static_cast<Py_ssize_t>(bytes.size());
   if (deserialize == nullptr && !raw && fetched->flags == kText) {
-    fetched->object = Ref::steal(PyUnicode_DecodeUTF8(bytes.data(), size, nullptr));
+    fetched->object = to_text(bytes);
     if (fetched->object) return true;
     PyErr_Clear();  // decode() says it again
   }
-  fetched->object = Ref::steal(PyBytes_FromStringAndSize(bytes.data(), size));
+  fetched->object = to_bytes(bytes);
   fetched->is_raw = deserialize != nullptr || (!raw && fetched->flags != 0);
   return static_cast<bool>(fetched->object);
 }
@@ -155,7 +161,7 @@ PyObject* Codec::decode(PyObject* key, Fetched* fetched) const noexcept {
   const std::string_view view = bytes_view(bytes.get());
   if (flags == 0) return bytes.release();
   if ((flags & kText) != 0) {
-    return PyUnicode_DecodeUTF8(view.data(), static_cast<Py_ssize_t>(view.size()), nullptr);
+    return to_text(view).release();
   }
   if ((flags & (kInteger | kLong)) != 0) return to_integer(view);
   if ((flags & kPickle) != 0 && loads != nullptr) return PyObject_CallOneArg(loads, bytes.get());

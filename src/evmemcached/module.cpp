@@ -78,7 +78,7 @@ PyModuleDef definition = {PyModuleDef_HEAD_INIT,
 }  // namespace
 }  // namespace evmemcached
 
-PyMODINIT_FUNC PyInit__memcached() {
+PyMODINIT_FUNC PyInit__memcached() {  // NOLINT(bugprone-reserved-identifier): CPython's name
   using namespace evmemcached;
   coev = coev_import();
   if (coev == nullptr || !errors::load()) return nullptr;
