@@ -321,7 +321,7 @@ class ConnectionPool:
         return conn
 
     def _is_good(self, conn: ext.connection) -> bool:
-        """Return whether *conn* may be lent; an exception that is not Error discards it."""
+        """Return whether *conn* may be lent. An interrupted borrower gives it back."""
         try:
             if self._members[id(conn)].expires_at < time.monotonic():
                 return False
@@ -335,7 +335,7 @@ class ConnectionPool:
             self._counts["connections_lost"] += 1
             return False
         except BaseException:
-            self._discard(conn)
+            self._give_back(conn)
             raise
         return True
 
@@ -346,6 +346,14 @@ class ConnectionPool:
             found = self._idle.pop() if self._idle else self._reserve()
         conn.close()
         return found
+
+    def _give_back(self, conn: ext.connection) -> None:
+        """Keep *conn*, if nothing is under way on it."""
+        if conn.closed or conn.info.transaction_status != ext.TRANSACTION_STATUS_IDLE:
+            self._discard(conn)
+            return
+        with self._lock:
+            self._hand_on(conn)
 
     def _discard(self, conn: ext.connection) -> None:
         with self._lock:

@@ -45,7 +45,7 @@ class Copying {
   }
 
   bool receive_all() {
-    for (;;) {
+    for (bool is_lost = false;;) {
       char* data = nullptr;
       const int size = PQgetCopyData(connection_->pg, &data, 1);
       if (size > 0) {
@@ -56,10 +56,11 @@ class Copying {
       // What is there goes out before a wait, and at the end.
       if (!write_block()) return false;
       if (size == -1) return true;
-      if (size == -2) return fail(Outcome::kFailed);
+      if (size == -2 || is_lost) return fail(Outcome::kFailed);
       const Outcome outcome = session_->wait_and_read(COEV_READABLE, deadline_);
-      if (outcome == Outcome::kFailed) continue;  // PQgetCopyData() tells
-      if (outcome != Outcome::kDone) return fail(outcome);
+      // Rows, and what the server said last, may have come before the connection was lost.
+      is_lost = outcome == Outcome::kFailed;
+      if (!is_lost && outcome != Outcome::kDone) return fail(outcome);
     }
   }
 

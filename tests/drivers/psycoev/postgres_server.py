@@ -107,6 +107,11 @@ class PostgresServer:
                 stderr=log,
                 start_new_session=True,
             )
+        self.wait_until_ready()
+        return self
+
+    def wait_until_ready(self):
+        """Wait until the server accepts connections; it may be recovering."""
         deadline = time.monotonic() + 60
         while subprocess.run(
             self._command("pg_isready", "-q", "-h", self.folder, "-p", str(self.port)),
@@ -115,7 +120,6 @@ class PostgresServer:
             assert self.process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.05)
-        return self
 
     def log(self):
         return Path(self.folder, "log").read_text(errors="replace")
