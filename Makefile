@@ -47,6 +47,13 @@ tools = $(BIN)/pip install -q
 demo: build  ## Run examples/demo.py
 	$(BIN)/python examples/demo.py
 
+# Each with a PostgreSQL and a memcached of its own, on free ports, until Ctrl-C.
+.PHONY: pyramid django
+pyramid django: build  ## Run examples/pyramid or examples/django with all they need
+	@.ci/apt postgresql memcached
+	$(call tools,-r examples/$@/requirements.txt)
+	$(BIN)/python examples/$@/run.py $(RUN)
+
 .PHONY: test
 test: native pytest  ## All tests: native, and on every interpreter there is
 

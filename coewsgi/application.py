@@ -88,17 +88,21 @@ def load_paste(path: str, name: str = "main") -> WSGIApplication:
 def paste_server_options(path: str, name: str = "main") -> dict[str, str]:
     """The options of section [server:NAME], which needs not be there."""
     import configparser
+    import re
 
-    reader = configparser.ConfigParser(interpolation=None)
+    # [DEFAULT] as a section like others, because its values are not options of the server:
+    # they only stand in for %(name)s.
+    reader = configparser.ConfigParser(interpolation=None, default_section="")
     reader.optionxform = str  # type: ignore[assignment, method-assign]
     reader.read(path)
+    known = dict(reader["DEFAULT"]) if reader.has_section("DEFAULT") else {}
+    known["here"] = os.path.dirname(os.path.abspath(path))
     section = f"server:{name}"
     values = dict(reader[section]) if reader.has_section(section) else {}
-    here = os.path.dirname(os.path.abspath(path))
     return {
-        key: text.replace("%(here)s", here)
+        key: re.sub(r"%\((\w+)\)s", lambda match: known.get(match[1], match[0]), text)
         for key, text in values.items()
-        if key not in ("use", "here", "__file__")
+        if key != "use"
     }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from wsgiref.types import WSGIApplication
 
 from coewsgi import logs, options
-from coewsgi.listener import Listener, open_listener
+from coewsgi.listener import Listener, describe, open_listener
 from coewsgi.options import OptionError
 
 #: The original's names, and those of Paste: ours.
@@ -91,7 +91,7 @@ def serve(
             for address in _addresses(host, port, listen, "bind" in keywords, given.bind)
         ]
     else:
-        listeners = [Listener(sock, f"fd://{sock.fileno()}") for sock in sockets]
+        listeners = [Listener(sock, describe(sock)) for sock in sockets]
     try:
         worker = Worker(application, given, listeners, context=ssl_context)
         logs.ERROR.info("serving on %s", ", ".join(item.name for item in listeners))

@@ -110,10 +110,11 @@ def _open_tcp(address: str, reuse_port: bool) -> Listener:
     except BaseException:
         sock.close()
         raise
-    return Listener(sock, _describe(sock))
+    return Listener(sock, describe(sock))
 
 
-def _describe(sock: socket.socket) -> str:
+def describe(sock: socket.socket) -> str:
+    """HOST:PORT or unix:PATH of a listening socket."""
     address = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         text = os.fsdecode(address)
@@ -135,7 +136,7 @@ def adopt(fd: int) -> Listener:
     except OSError as error:
         raise ListenError(f"file descriptor {fd} cannot be listened on: {error}") from None
     os.set_inheritable(fd, False)
-    return Listener(sock, _describe(sock))
+    return Listener(sock, describe(sock))
 
 
 def open_listener(
