@@ -42,8 +42,11 @@ Entry Session::enter(std::int64_t deadline) {
   if (*pg_ == nullptr) return Entry::kClosed;
   const std::uint64_t current = coev->current_id();
   if (owner_ == current) return Entry::kNested;
+  if (listener_ != nullptr && coev->unpark(listener_) < 0) return Entry::kInterrupted;
   const double timeout = deadline == COEV_NEVER ? -1.0 : seconds_until(deadline);
+  ++waiting_;
   const int acquired = coev->lock_acquire(lock_, timeout);
+  --waiting_;
   if (acquired != 1) return acquired == 0 ? Entry::kTimedOut : Entry::kInterrupted;
   if (is_forked()) return Entry::kForked;
   if (*pg_ == nullptr) {
@@ -92,6 +95,18 @@ Outcome Session::wait(int events, std::int64_t deadline, int* seen) {
   if (*seen == 0) return Outcome::kTimedOut;
   if (*seen == COEV_CLOSED) *seen = events;  // libpq finds out itself what became of its socket
   return Outcome::kDone;
+}
+
+Outcome Session::listen(std::int64_t deadline) {
+  if (waiting_ > 0) return Outcome::kDone;
+  const Ref current(coev->current());
+  if (!current) return Outcome::kInterrupted;
+  listener_ = current.get();
+  int seen = 0;
+  const Outcome outcome = wait(COEV_READABLE | COEV_PERMIT, deadline, &seen);
+  listener_ = nullptr;
+  if (outcome != Outcome::kDone || (seen & COEV_READABLE) == 0) return outcome;
+  return PQconsumeInput(*pg_) != 0 ? Outcome::kDone : Outcome::kFailed;
 }
 
 Outcome Session::send(int accepted) noexcept {

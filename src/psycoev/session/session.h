@@ -84,6 +84,9 @@ class Session {
   [[nodiscard]] Entry enter(std::int64_t deadline);
   void leave() noexcept;
 
+  // Whether others wait for their turn.
+  [[nodiscard]] bool is_wanted() const noexcept { return waiting_ > 0; }
+
   // Ends whatever runs, of whomever; the others get Outcome::kClosed. SWITCHES: never.
   void close(long closed) noexcept;
 
@@ -105,6 +108,10 @@ class Session {
   [[nodiscard]] Outcome send_query(const char* sql) noexcept {
     return send(PQsendQuery(*pg_, sql));
   }
+  // Sends a query whose rows come as a result each.
+  [[nodiscard]] Outcome send_single_rows(const char* sql) noexcept {
+    return send(PQsendQuery(*pg_, sql) != 0 && PQsetSingleRowMode(*pg_) != 0);
+  }
   [[nodiscard]] PGresult* take_ready_result() noexcept { return PQgetResult(*pg_); }
 
   // The parts of query(), for whoever has other things to send. `send` reports a failed PQsend*.
@@ -122,6 +129,11 @@ class Session {
 
   // Events of COEV_*. above 0; 0 the deadline passed; below 0 an Outcome was stored.
   [[nodiscard]] Outcome wait(int events, std::int64_t deadline, int* seen);
+
+  // Waits for what the server sends by itself, and reads it. kDone also when another coroutine
+  // wants the connection: the caller leaves, and enters again behind it.
+  // REQUIRES: the turn, and that no query runs. SWITCHES: always.
+  [[nodiscard]] Outcome listen(std::int64_t deadline);
 
   // Asks the server to end the running query; needs no turn. An error's text in `error`
   // (of 256 bytes), empty for an exception that is set.
@@ -151,6 +163,8 @@ class Session {
   long* closed_;
   coev_lock* lock_ = nullptr;
   std::uint64_t owner_ = 0;
+  int waiting_ = 0;               // coroutines within enter()
+  PyObject* listener_ = nullptr;  // the coroutine within listen(); it is woken by who enters
   std::uint32_t generation_;
   int fd_ = -1;
   double grace_ = 1.0;

@@ -20,6 +20,7 @@ extern PyMethodDef kSettingsMethods[];
 extern PyGetSetDef kSettingsAttributes[];
 extern PyMethodDef kTwoPhaseMethods[];
 extern PyMethodDef kQuestionMethods[];
+extern PyMethodDef kNotificationMethods[];
 
 // extensions.ConnectionInfo.
 [[nodiscard]] bool add_connection_info(PyObject* module);

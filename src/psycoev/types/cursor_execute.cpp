@@ -355,8 +355,8 @@ PyObject* cursor_nextset(PyObject*, PyObject*) {
 
 }  // namespace
 
-PyObject* statement_bytes(CursorObject* self, PyObject* statement) {
-  return merged(self, statement, nullptr);
+PyObject* statement_bytes(CursorObject* self, PyObject* statement, PyObject* parameters) {
+  return merged(self, statement, parameters);
 }
 
 bool execute_query(CursorObject* self, std::int64_t deadline, bool begins) {

@@ -291,7 +291,8 @@ bool add_cursor(PyObject* module) {
   default_tzinfo_factory = PyObject_GetAttrString(datetime.get(), "timezone");
   if (default_tzinfo_factory == nullptr) return false;
   static std::vector<PyMethodDef> methods;  // CPython keeps pointers into it
-  for (const PyMethodDef* table : {kMethods, kExecuteMethods, kFetchMethods, kCopyMethods}) {
+  for (const PyMethodDef* table :
+       {kMethods, kExecuteMethods, kFetchMethods, kCopyMethods, kStreamMethods}) {
     for (; table->ml_name != nullptr; ++table) methods.push_back(*table);
   }
   methods.push_back(PyMethodDef{});
@@ -313,7 +314,7 @@ bool add_cursor(PyObject* module) {
   static PyType_Spec spec = {"psycoev.extensions.cursor", sizeof(CursorObject), 0,
                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
   cursor_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return cursor_type != nullptr &&
+  return cursor_type != nullptr && add_stream(module) &&
          PyModule_AddObjectRef(module, "cursor", reinterpret_cast<PyObject*>(cursor_type)) == 0;
 }
 

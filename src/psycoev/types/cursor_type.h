@@ -15,9 +15,11 @@ namespace psycoev::types {
 [[nodiscard]] bool cursor_set_withhold(CursorObject* self, PyObject* value);
 [[nodiscard]] bool cursor_set_scrollable(CursorObject* self, PyObject* value);
 
-// The bytes of a statement given as str, bytes or sql.Composable. Null with an exception set.
+// The bytes of a statement given as str, bytes or sql.Composable, with its parameters merged in
+// unless they are null or None. Null with an exception set.
 // SWITCHES: only if as_string() of the program does.
-[[nodiscard]] PyObject* statement_bytes(CursorObject* self, PyObject* statement);
+[[nodiscard]] PyObject* statement_bytes(CursorObject* self, PyObject* statement,
+                                        PyObject* parameters = nullptr);
 
 // Executes what cursor->query holds: takes the turn, begins a transaction where one is due and
 // `begins`, receives the result.
@@ -27,6 +29,10 @@ namespace psycoev::types {
 extern PyMethodDef kExecuteMethods[];
 extern PyMethodDef kFetchMethods[];
 extern PyMethodDef kCopyMethods[];
+extern PyMethodDef kStreamMethods[];
+
+// The iterator that cursor.stream() gives.
+[[nodiscard]] bool add_stream(PyObject* module);
 
 PyObject* cursor_iternext(PyObject* self);
 PyObject* cursor_close(PyObject* self, PyObject*);
