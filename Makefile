@@ -172,6 +172,19 @@ native: native-plain  ## The native tests
 .PHONY: sanitize
 sanitize: native-address native-thread native-ucontext native-valgrind  ## Their other variants
 
+# Minutes by hand: SECONDS_OF_FUZZING=3600. What it finds stays in build/fuzz-coewsgi.
+.PHONY: fuzz-coewsgi
+fuzz-coewsgi: SECONDS_OF_FUZZING ?= 60
+fuzz-coewsgi:  ## Random bytes for coewsgi's parsers, under ASan and UBSan
+	@.ci/apt clang libclang-rt-14-dev
+	mkdir -p build/fuzz-coewsgi
+	clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	  -Isrc/coewsgi tests/drivers/coewsgi/fuzz/protocol_fuzz.cpp \
+	  $(addprefix src/coewsgi/,request_head.cpp field_names.cpp chunks.cpp \
+	    websocket_frame.cpp proxy_protocol.cpp) -o build/fuzz-coewsgi/protocol
+	build/fuzz-coewsgi/protocol -max_total_time=$(SECONDS_OF_FUZZING) -max_len=2000 \
+	  -dict=tests/drivers/coewsgi/fuzz/dictionary.txt build/fuzz-coewsgi
+
 ## Checks
 
 .PHONY: lint
