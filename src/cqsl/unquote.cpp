@@ -10,14 +10,14 @@
 namespace cqsl {
 namespace {
 
+// The value of each hexadecimal digit; kNoDigit for all other bytes.
+constexpr int kNoDigit = -1;
 constexpr auto kHexDigits = [] {
-  std::array<signed char, 256> values{};
-  values.fill(-1);
-  for (int i = 0; i < 10; ++i) values[static_cast<size_t>('0' + i)] = static_cast<signed char>(i);
-  for (int i = 0; i < 6; ++i) {
-    values[static_cast<size_t>('a' + i)] = static_cast<signed char>(10 + i);
-    values[static_cast<size_t>('A' + i)] = static_cast<signed char>(10 + i);
-  }
+  std::array<int, 256> values{};
+  values.fill(kNoDigit);
+  for (unsigned char c = '0'; c <= '9'; ++c) values[c] = c - '0';
+  for (unsigned char c = 'a'; c <= 'f'; ++c) values[c] = c - 'a' + 10;
+  for (unsigned char c = 'A'; c <= 'F'; ++c) values[c] = c - 'A' + 10;
   return values;
 }();
 

@@ -98,7 +98,8 @@ std::uintptr_t page_of(const void* address) noexcept {
 // Makes the page of a slot writable for as long as it lives.
 class WritablePage {
  public:
-  WritablePage(const Tables& tables, void** slot) noexcept : page_(page_of(slot)) {
+  WritablePage(const Tables& tables, void** slot) noexcept
+      : page_(page_of(static_cast<const void*>(slot))) {
     const auto place = reinterpret_cast<std::uintptr_t>(slot);
     if (place < page_of_read_only_begin(tables) || place >= tables.read_only_end) return;
     was_read_only_ = true;
