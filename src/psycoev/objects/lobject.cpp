@@ -222,10 +222,6 @@ PyObject* lobject_read(PyObject* object, PyObject* args) {
   int size = -1;
   if (!PyArg_ParseTuple(args, "|i", &size)) return nullptr;
   LobjectObject* self = as_lobject(object);
-  // psycopg2's mode 'n' has a descriptor too, of which nothing comes.
-  if (self->mode == 0 && self->descriptor < 0 && self->connection != nullptr) {
-    return self->is_text ? PyUnicode_FromString("") : PyBytes_FromString("");
-  }
   if (!is_usable(self)) return nullptr;
   const long long wanted = size < 0 ? rest_of(self) : size;
   if (wanted < 0) {
@@ -298,12 +294,7 @@ PyObject* lobject_export(PyObject* object, PyObject* args) {
 }
 
 PyObject* lobject_closed(PyObject* object, void*) {
-  const LobjectObject* self = as_lobject(object);
-  // One without access is open as long as its connection is.
-  if (self->mode == 0 && self->connection != nullptr && self->connection->pg != nullptr) {
-    return PyBool_FromLong(self->descriptor != -1);
-  }
-  return PyBool_FromLong(is_closed(self));
+  return PyBool_FromLong(is_closed(as_lobject(object)));
 }
 
 PyObject* lobject_mode(PyObject* object, void*) {

@@ -45,16 +45,18 @@ const DirectType* direct_type_of(PyObject* value) {
   return nullptr;
 }
 
-// The entry for the type or the nearest of its bases; a new reference. Empty without an exception
-// if none has one.
-Ref find_adapter(PyTypeObject* type, PyObject* protocol) {
+// The entry for one type; a new reference. Empty without an exception if it has none.
+Ref entry_of(PyObject* type, PyObject* protocol) {
+  const Ref key(PyTuple_Pack(2, type, protocol));
+  return key ? Ref::borrowed(PyDict_GetItemWithError(adapters, key.get())) : Ref();
+}
+
+// The entry of the nearest base that has one, likewise.
+Ref inherited_entry(PyTypeObject* type, PyObject* protocol) {
   const Ref mro = Ref::borrowed(type->tp_mro);
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro.get()); ++i) {
-    const Ref key(PyTuple_Pack(2, PyTuple_GET_ITEM(mro.get(), i), protocol));
-    if (!key) return Ref();
-    PyObject* adapter = PyDict_GetItemWithError(adapters, key.get());
-    if (adapter != nullptr) return Ref::borrowed(adapter);
-    if (PyErr_Occurred()) return Ref();
+  for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(mro.get()); ++i) {
+    Ref entry = entry_of(PyTuple_GET_ITEM(mro.get(), i), protocol);
+    if (entry || PyErr_Occurred()) return entry;
   }
   return Ref();
 }
@@ -117,8 +119,8 @@ PyObject* adapt_function(PyObject*, PyObject* args) {
 PyMethodDef functions[] = {
     {"adapt", adapt_function, METH_VARARGS,
      "adapt(object, protocol=ISQLQuote, alternate=None) -> adapter\n\n"
-     "By `adapters` for the object's type or its bases, `protocol.__adapt__(object)`, or\n"
-     "`object.__conform__(protocol)` (PEP 246).\n\n"
+     "By `adapters` for the object's type, `protocol.__adapt__(object)`,\n"
+     "`object.__conform__(protocol)` (PEP 246), or `adapters` for its bases.\n\n"
      ":raises ProgrammingError: none of them knows the object.\n\n"
      "Switches: only if code of an adapter does."},
     {nullptr}};
@@ -159,20 +161,27 @@ bool add_adapters(PyObject* module) {
 }
 
 PyObject* adapt(PyObject* object, PyObject* protocol, PyObject*) {
-  const Ref adapter = find_adapter(Py_TYPE(object), protocol);
-  if (adapter) return PyObject_CallOneArg(adapter.get(), object);
+  Ref entry = entry_of(reinterpret_cast<PyObject*>(Py_TYPE(object)), protocol);
+  if (entry) return PyObject_CallOneArg(entry.get(), object);
   if (PyErr_Occurred()) return nullptr;
   Ref adapted = ask(protocol, "__adapt__", object);
   if (!adapted && !PyErr_Occurred()) adapted = ask(object, "__conform__", protocol);
   if (adapted) return adapted.release();
+  if (PyErr_Occurred()) return nullptr;
+  // Last, because what an object says of itself counts for more than what is known of its bases.
+  entry = inherited_entry(Py_TYPE(object), protocol);
+  if (entry) return PyObject_CallOneArg(entry.get(), object);
   return PyErr_Occurred() ? nullptr : cannot_adapt(object);
 }
 
 bool is_adapted_as_list(PyObject* list) {
   if (PyList_CheckExact(list)) return direct_type_of(list) != nullptr;
-  const Ref adapter = find_adapter(Py_TYPE(list), reinterpret_cast<PyObject*>(isqlquote_type));
+  if (PyObject_HasAttrString(list, "__conform__")) return false;
+  PyObject* protocol = reinterpret_cast<PyObject*>(isqlquote_type);
+  Ref entry = entry_of(reinterpret_cast<PyObject*>(Py_TYPE(list)), protocol);
+  if (!entry) entry = inherited_entry(Py_TYPE(list), protocol);
   PyErr_Clear();
-  return adapter.get() == reinterpret_cast<PyObject*>(adapter_classes[kList].type);
+  return entry.get() == reinterpret_cast<PyObject*>(adapter_classes[kList].type);
 }
 
 bool write_adapted(PyObject* value, ConnectionObject* connection, Buffer& out) {

@@ -24,14 +24,15 @@ class ArrayParser {
     if (!skip_bounds()) return fail("array does not start with '{'");
     // The braces around the whole are no list of their own.
     ++at_;
-    if (at_ < end_) --end_;
+    if (at_ == end_ || end_[-1] != '}') return fail("array does not end with '}'");
+    --end_;
     Ref array(PyList_New(0));
     if (!array) return nullptr;
     lists_[0] = array.get();
     while (at_ < end_) {
       if (!(*at_ == '{' ? open() : *at_ == '}' ? close() : element())) return nullptr;
     }
-    return array.release();
+    return depth_ == 0 ? array.release() : fail("unbalanced braces in array");
   }
 
  private:
@@ -83,10 +84,14 @@ class ArrayParser {
       }
     }
     Py_ssize_t size = at_ - start;
-    const bool quoted = *start == '"' && size > 0;
+    const bool quoted = size > 0 && *start == '"';
     if (quoted) {
+      if (in_quotes || size < 2 || at_[-1] != '"') {
+        fail("unbalanced quotes in array");
+        return false;
+      }
       ++start;
-      size = size >= 2 ? size - 2 : 0;
+      size -= 2;
     }
     if (at_ < end_ && *at_ == delimiter_) ++at_;
     if (has_escapes) return append_unescaped(start, size);
