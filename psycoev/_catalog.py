@@ -46,4 +46,5 @@ def type_oids(conn_or_curs: Any, name: str) -> tuple[int, int] | None:
             "select oid, typarray from pg_catalog.pg_type where oid = pg_catalog.to_regtype(%s)",
             (name,),
         )
-        return curs.fetchone()
+        found: tuple[int, int] | None = curs.fetchone()
+    return found

@@ -39,8 +39,9 @@ class CompositeCaster:
             self.array_typecaster = new_array_type((array_oid,), f"{name}ARRAY", self.typecaster)
 
     def _create_type(self, name: str, attnames: list[str]) -> None:
+        made: Any = namedtuple(field_names([name])[0], field_names(attnames))  # type: ignore[misc]
         #: The named tuple's class.
-        self.type: Any = namedtuple(field_names([name])[0], field_names(attnames))  # type: ignore[misc]
+        self.type = made
         self._ctor = self.type._make
 
     def parse(self, s: str | None, curs: Any) -> Any:

@@ -83,7 +83,7 @@ class MinTimeLoggingConnection(LoggingConnection):
         super().initialize(logobj)
         self._mintime = mintime
 
-    def filter(self, msg: bytes | str, curs: cursor) -> bytes | str | None:
+    def filter(self, msg: bytes | str, curs: Any) -> bytes | str | None:
         elapsed = (time.time() - curs.timestamp) * 1000
         if elapsed <= self._mintime:
             return None

@@ -38,16 +38,16 @@ class NamedTupleCursor(_RowsOfOurOwn):
     """
 
     def _row_maker(self, names: list[str]) -> Callable[[tuple[Any, ...]], Any]:
-        return self._make_nt()._make  # type: ignore[attr-defined, no-any-return]
+        return self._make_nt()._make  # type: ignore[no-any-return]
 
-    def _make_nt(self) -> type[tuple[Any, ...]]:
+    def _make_nt(self) -> Any:
         key = tuple(column[0] for column in self.description or ())
         return self._cached_make_nt(key)
 
     @classmethod
     @lru_cache(512)
-    def _cached_make_nt(cls, key: tuple[str, ...]) -> type[tuple[Any, ...]]:
-        return namedtuple("Record", field_names(key))  # type: ignore[misc]
+    def _cached_make_nt(cls, key: tuple[str, ...]) -> Any:
+        return namedtuple("Record", field_names(key))
 
 
 NamedTupleConnection._default_cursor = NamedTupleCursor

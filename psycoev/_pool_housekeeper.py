@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._psycopg import Error
 
@@ -56,7 +56,7 @@ def _keep(ref: "weakref.ref[ConnectionPool]") -> None:
 def _close_old(pool: "ConnectionPool") -> None:
     """Close what is idle and too old, or idle for too long and one too many."""
     now = time.monotonic()
-    old = []
+    old: list[Any] = []
     with pool._lock:
         pool._offer_places()
         kept = []

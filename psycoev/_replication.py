@@ -114,7 +114,7 @@ class ReplicationCursor(_ReplicationCursor):
 
     def fileno(self) -> int:
         """Return the connection's file descriptor, so that the cursor can be waited for."""
-        return self.connection.fileno()
+        return self.connection.fileno()  # type: ignore[no-any-return]
 
 
 def _lsn(position: int | str) -> str:

@@ -32,7 +32,7 @@ class UUID_adapter:
         return f"'{self._uuid}'::uuid"
 
 
-def _pair(oids: int | Sequence[int] | None, default: tuple[int, int]) -> tuple[int, int | None]:
+def _pair(oids: int | Sequence[int] | None, default: tuple[int, int]) -> tuple[int, int]:
     """Return the oids of a type and of its array, out of what a program may give for them."""
     if oids is None:
         return default

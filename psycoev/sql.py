@@ -26,7 +26,7 @@ def _connection_of(context: _Context) -> ext.connection:
     if isinstance(context, ext.connection):
         return context
     if isinstance(context, ext.cursor):
-        return context.connection
+        return context.connection  # type: ignore[no-any-return]
     raise TypeError(f"context must be a connection or a cursor, not {type(context).__name__}")
 
 
@@ -52,7 +52,7 @@ class Composable:
         return Composed([self] * n)
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._wrapped == other._wrapped  # type: ignore[attr-defined]
+        return type(self) is type(other) and self._wrapped == other._wrapped
 
     def __hash__(self) -> int:
         return hash((type(self), repr(self._wrapped)))

@@ -7,7 +7,6 @@
 Everything that the dialect ``postgresql+psycopg2`` does and documents.
 """
 
-from types import ModuleType
 from typing import Any
 
 import sqlalchemy
@@ -17,8 +16,11 @@ import psycoev
 
 from . import extensions, extras
 
+# SQLAlchemy's own types differ between the versions.
+_Base: Any = PGDialect_psycopg2
 
-class PGDialect_psycoev(PGDialect_psycopg2):
+
+class PGDialect_psycoev(_Base):  # type: ignore[misc]
     """The dialect of psycopg2, on psycoev."""
 
     driver = "psycoev"
@@ -26,13 +28,8 @@ class PGDialect_psycoev(PGDialect_psycopg2):
 
     # Where the base looks for psycopg2's modules: properties, but methods in 1.4.
     if sqlalchemy.__version__.startswith("1."):
-
-        def _psycopg2_extensions(self) -> ModuleType:
-            return extensions
-
-        def _psycopg2_extras(self) -> ModuleType:
-            return extras
-
+        _psycopg2_extensions: Any = staticmethod(lambda: extensions)
+        _psycopg2_extras: Any = staticmethod(lambda: extras)
     else:
         _psycopg2_extensions = extensions
         _psycopg2_extras = extras
@@ -48,7 +45,7 @@ class PGDialect_psycoev(PGDialect_psycopg2):
     @classmethod
     def load_provisioning(cls) -> None:
         """Load what SQLAlchemy's tests need of a dialect: the base's. Switches: never."""
-        PGDialect_psycopg2.load_provisioning()
+        _Base.load_provisioning()
 
 
 dialect = PGDialect_psycoev

@@ -24,6 +24,9 @@ class _Pool(ConnectionPool):
 class DatabaseWrapper(_backend.DatabaseWrapper):  # type: ignore[misc, name-defined]
     """Django's PostgreSQL database, whose waits let other coroutines run."""
 
+    settings_dict: dict[str, Any]
+    connection: Any
+
     def _pool_options(self) -> Any:
         return self.settings_dict["OPTIONS"].get("pool")
 
