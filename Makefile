@@ -60,9 +60,18 @@ test: native pytest  ## All tests: native, and on every interpreter there is
 # A module deleted from the sources would live on in build/lib and be packaged.
 .PHONY: pytest
 pytest: build  ## The Python tests, on every interpreter there is
+	@.ci/apt postgresql memcached
 	$(tools) 'tox>=4'
 	rm -rf build/lib* build/bdist*
 	PATH="$(tox_path)" $(BIN)/tox run $(if $(TESTS),-- $(abspath $(TESTS)))
+	$(if $(pyenv),$(MAKE) pytest-debian)
+
+# Debian's python3, which on a machine of a user comes first, and here behind others.
+.PHONY: pytest-debian
+pytest-debian: build
+	@PYTHON=/usr/bin/python3 .ci/apt
+	$(tools) 'tox>=4'
+	$(BIN)/tox run -e debian $(if $(TESTS),-- $(abspath $(TESTS)))
 
 # Hours, for all. STDLIB='--list gevent' or STDLIB=test_queue runs less, PYTHONS=python3
 # elsewhere.

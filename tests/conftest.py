@@ -2,6 +2,7 @@
 
 import gc
 import os
+import platform
 import signal
 import socket
 
@@ -10,6 +11,12 @@ from support_capsule import api, built, c_module  # noqa: F401
 
 import coev
 from coev import _coev
+
+# The drivers' tests take minutes: COEV_TEST_DRIVERS_ON="3.13 3.11.2" has them on those alone.
+_wanted = os.environ.get("COEV_TEST_DRIVERS_ON", "").split()
+_version = platform.python_version()
+if _wanted and not {_version, _version.rpartition(".")[0]} & set(_wanted):
+    collect_ignore = ["drivers"]
 
 # A shell starts background jobs with SIGINT ignored, and programs that tests start
 # would inherit that.
