@@ -125,42 +125,53 @@ def _build(settings: Settings) -> _memcached.Cluster:
     )
 
 
+def _hooked(factory: Any, name: str, function: Callable[[Any], Any] | None) -> Any:
+    """*factory*, whose objects have *function* as their method *name*."""
+    if function is None:
+        return factory
+    if isinstance(factory, type):  # 3.13.0 lets no instance of pickle's own have it alone
+        return type(factory.__name__, (factory,), {name: staticmethod(function)})
+
+    def make(*args: Any, **kwargs: Any) -> Any:
+        made = factory(*args, **kwargs)
+        setattr(made, name, function)
+        return made
+
+    return make
+
+
 def _dumps(settings: Settings) -> Callable[[Any], bytes]:
     if settings.pickler is pickle.Pickler and settings.persistent_id is None:
         return partial(pickle.dumps, protocol=settings.pickle_protocol)
-    return partial(_pickled, settings)
+    pickler = _hooked(settings.pickler, "persistent_id", settings.persistent_id)
+    return partial(_pickled, pickler, settings.pickle_protocol)
 
 
-def _pickled(settings: Settings, value: Any) -> bytes:
+def _pickled(pickler: Any, protocol: int, value: Any) -> bytes:
     file = BytesIO()
     try:
-        pickler = settings.pickler(file, protocol=settings.pickle_protocol)
+        made = pickler(file, protocol=protocol)
     except TypeError:
-        pickler = settings.pickler(file, settings.pickle_protocol)
-    if settings.persistent_id is not None:
-        pickler.persistent_id = settings.persistent_id
-    pickler.dump(value)
+        made = pickler(file, protocol)
+    made.dump(value)
     return file.getvalue()
 
 
 class _Loads:
     """Unpickles; what cannot be unpickled is None, and the debug log says why."""
 
-    __slots__ = ("_settings",)
+    __slots__ = ("_debug", "_unpickler")
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._debug = settings.debug
+        self._unpickler = _hooked(settings.unpickler, "persistent_load", settings.persistent_load)
 
     def __call__(self, data: bytes) -> Any:
-        settings = self._settings
         try:
-            if settings.unpickler is pickle.Unpickler and settings.persistent_load is None:
+            if self._unpickler is pickle.Unpickler:
                 return pickle.loads(data)
-            unpickler = settings.unpickler(BytesIO(data))
-            if settings.persistent_load is not None:
-                unpickler.persistent_load = settings.persistent_load
-            return unpickler.load()
+            return self._unpickler(BytesIO(data)).load()
         except Exception as error:
-            if settings.debug:
+            if self._debug:
                 sys.stderr.write(f"MemCached: Pickle error: {error}\n\n")
             return None

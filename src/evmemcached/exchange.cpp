@@ -252,10 +252,6 @@ bool advance_all(Exchange* exchanges, std::size_t count, bool readable, bool* fi
   return true;
 }
 
-void drop_all(Exchange* exchanges, std::size_t count) noexcept {
-  for (std::size_t i = 0; i < count; ++i) exchanges[i].lease.drop();
-}
-
 bool run(Exchange* exchanges, std::size_t count, Deadline deadline) noexcept {
   bool finished = false;
   if (!advance_all(exchanges, count, false, &finished)) return false;
