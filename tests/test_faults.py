@@ -648,3 +648,260 @@ def test_mixed_workload_with(flags, env, prologue):
     text = PRELUDE + prologue + "\n" + dedent(WORKLOAD)
     timeout = 60 + STRESS_SECONDS
     check_script(text, STRESS_SECONDS, flags=flags, env=env, expect="ok", timeout=timeout)
+
+
+# --- on a stack that somebody else has borrowed ------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "wait"),
+    [
+        ("threading.Condition()", "lock.wait()"),
+        ("threading.Condition(threading.Lock())", "lock.wait()"),
+        ("coev.Condition()", "lock.wait()"),
+        ("queue.Queue()", "lock.get()"),
+    ],
+)
+def test_timeouts_of_others_run_out_while_a_lock_is_taken_back_with_an_exception(kind, wait):
+    check(
+        f"""
+    lock = {kind}
+    mutex = getattr(lock, "mutex", lock)
+    class Thrown(Exception):
+        pass
+    def waiting():
+        try:
+            if mutex is lock:
+                with lock:
+                    {wait}
+            else:
+                {wait}
+        except Thrown as error:
+            return error.args
+    def holding():
+        with mutex:
+            waiter.throw(Thrown("kept"))
+            time.sleep(0.2)
+    def scoped():
+        try:
+            with coev.timeout(0.02):
+                time.sleep(1)
+        except TimeoutError as error:
+            return str(error)
+    waiter = coev.spawn(waiting)
+    coev.yield_now()
+    scopes = [coev.spawn(scoped) for _ in range(3)]
+    coev.yield_now()
+    coev.spawn(holding)
+    assert waiter.result(5) == ("kept",)
+    assert [scope.result(5) for scope in scopes] == ["timed out"] * 3
+    print("ok")
+    """
+    )
+
+
+def test_a_timeout_runs_out_while_the_loop_runs_at_the_limit_of_recursion():
+    check("""
+    def deep():
+        try:
+            return deep()
+        except RecursionError:
+            time.sleep(0.1)  # the loop runs here
+            return "deep"
+    def scoped():
+        try:
+            with coev.timeout(0.02):
+                time.sleep(1)
+        except TimeoutError:
+            return "timed out"
+    scope = coev.spawn(scoped)
+    coev.yield_now()
+    assert coev.spawn(deep).result() == "deep"
+    assert scope.result(5) == "timed out"
+    print("ok")
+    """)
+
+
+# --- what is posted to an OS thread that does something else -----------------------------
+
+
+def test_closed_descriptors_leave_nothing_with_an_idle_pool_thread():
+    check("""
+    def resident():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * 4
+    def close_many():
+        for _ in range(20_000):
+            left, right = socket.socketpair()
+            left.close()
+            right.close()
+    coev.offload(time.sleep, 0.001)  # now that thread has a scheduler
+    close_many()
+    before = resident()
+    close_many()
+    assert resident() - before < 1500, resident() - before
+    print("ok")
+    """)
+
+
+def test_wakers_and_exceptions_for_a_busy_os_thread_leave_nothing():
+    check("""
+    libc = ctypes.CDLL(None)
+    def resident():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * 4
+    found = []
+    def busy():
+        found.append(coev.current())
+        libc.usleep(1_500_000)
+        time.sleep(0.001)
+        return "done"
+    job = coev.spawn(coev.offload, busy)
+    while not found:
+        time.sleep(0.001)
+    target = found[0]
+    before = resident()
+    for _ in range(100_000):
+        error = KeyError()
+        target._postpone(error)
+        target._withdraw(error)
+    assert resident() - before < 1500, resident() - before
+    assert job.result(20) == "done"
+    print("ok")
+    """)
+
+
+# --- signals ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("interval", [0.0005, 0.002, 0.005])
+def test_sleeps_end_beside_a_computing_thread_and_frequent_signals(interval):
+    check(
+        """
+    import select
+    def spin():
+        while True:
+            pass
+    start(spin)
+    signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]), float(sys.argv[1]))
+    left, right = socket.socketpair()
+    left.settimeout(0.01)
+    begin = time.monotonic()
+    for _ in range(10):
+        time.sleep(0.01)
+        assert not threading.Event().wait(0.01)
+        assert not select.select([left], [], [], 0.01)[0]
+        try:
+            left.recv(1)
+        except TimeoutError:
+            pass
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    assert time.monotonic() - begin < 8, time.monotonic() - begin
+    print("ok", flush=True)
+    os._exit(0)
+    """,
+        interval,
+    )
+
+
+# --- Python code of ours between two instructions -----------------------------------------
+
+
+@pytest.mark.parametrize("name", ["_settle", "__exit__", "spawn", "_run", "_fail", "_kill_all"])
+def test_a_task_group_may_give_way_between_any_two_instructions(name):
+    check(
+        """
+    def tracer(frame, event, arg):
+        if frame.f_code.co_name == sys.argv[1] and "_task_group" in frame.f_code.co_filename:
+            frame.f_trace_opcodes = True
+            if event == "opcode":
+                coev.yield_now()
+            return tracer
+    def work(turns, fails):
+        for _ in range(turns):
+            coev.yield_now()
+        if fails:
+            raise KeyError(turns)
+    def run(k, failing):
+        try:
+            with coev.TaskGroup() as group:
+                sys.settrace(tracer)
+                for i in range(3):
+                    group.spawn(work, k + 7 * i, i == failing)
+        except ExceptionGroup as error:
+            return repr(error.exceptions[0])[:8]
+        finally:
+            sys.settrace(None)
+        return "ended"
+    for k in range(25):
+        assert run(k, None) == "ended", k
+        assert run(k, 1) == "KeyError", k
+    assert len(coev.coroutines()) == 1
+    print("ok")
+    """,
+        name,
+    )
+
+
+@pytest.mark.parametrize("name", ["_settle", "_block_raised", "_kill_all"])
+def test_a_task_group_ends_its_coroutines_wherever_a_signal_handler_raises(name):
+    check(
+        """
+    class Stop(BaseException):
+        pass
+    countdown = None
+    def tracer(frame, event, arg):
+        global countdown
+        if frame.f_code.co_name == sys.argv[1] and "_task_group" in frame.f_code.co_filename:
+            frame.f_trace_opcodes = True
+            if event == "opcode" and countdown is not None:
+                countdown -= 1
+                if countdown == 0:
+                    countdown = None
+                    raise Stop
+            return tracer
+    for step in range(1, 60):
+        countdown = step
+        try:
+            with coev.TaskGroup() as group:
+                children = [group.spawn(time.sleep, 0.002) for _ in range(2)]
+                sys.settrace(tracer)
+                if sys.argv[1] != "_settle":
+                    raise KeyError
+        except* Stop:
+            pass
+        except* KeyError:
+            pass
+        finally:
+            sys.settrace(None)
+        assert all(child.done for child in children), step
+    print("ok")
+    """,
+        name,
+    )
+
+
+def test_no_memory_in_a_pool_thread_is_a_memory_error():
+    check("""
+    try:
+        import _testcapi
+    except ImportError:
+        print("ok")
+        sys.exit()
+    coev.offload(int)
+    seen = set()
+    for start_at in range(60):
+        try:
+            _testcapi.set_nomemory(start_at, start_at + 1)
+            try:
+                result = coev.offload(len, "abc")
+            finally:
+                _testcapi.remove_mem_hooks()
+        except (MemoryError, RuntimeError) as error:
+            result = type(error).__name__
+        seen.add(result)
+    assert 3 in seen and seen <= {3, "MemoryError", "RuntimeError"}, seen
+    assert coev.offload(len, "abcd") == 4
+    print("ok")
+    """)

@@ -61,6 +61,17 @@ struct WakeMessage : Message {
   Coroutine* coroutine = nullptr;
 };
 
+// What other OS threads want of a coroutine: one message, however often they ask, so that nothing
+// piles up where a scheduler does not run its loop for long.
+struct Notice : Message {
+  Coroutine* coroutine = nullptr;
+  SpinLock guard;
+  std::uint64_t id = 0;  // all below under the guard: of the function they are for
+  bool unpark = false;
+  bool interrupt = false;
+  bool under_way = false;
+};
+
 struct Coroutine : ListLink {
   using Entry = void (*)(void* argument);
 
@@ -93,6 +104,7 @@ struct Coroutine : ListLink {
   const void* park_key = nullptr;  // whose waiter it is in a parking lot queue
   std::uint64_t park_value = 0;    // what the waker should know
   WakeMessage wake;                // posts it home from another OS thread
+  Notice notice;
   Entry entry = nullptr;
   void* argument = nullptr;
   Stack stack;  // empty for the OS thread's own stack

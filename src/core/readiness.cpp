@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "core/allocation.h"
@@ -27,12 +28,15 @@ Coroutine* first_for(WaitQueue& waiters, unsigned events) noexcept {
 
 Readiness::Readiness(Scheduler& scheduler, Loop& loop) noexcept
     : scheduler_(scheduler), loop_(loop) {
+  closed_.run = closed_elsewhere;
+  closed_.readiness = this;
   watch_renewal();
 }
 
 void Readiness::reset() noexcept {
   changed_ = nullptr;
   blocks_.clear();
+  closed_.reset();
   watch_renewal();
 }
 
@@ -362,16 +366,37 @@ void Readiness::forget_here(int fd, const void* owner) noexcept {
   wake_watchers(*entry, 0, Status::kClosed);
 }
 
-struct ForgetMessage : Message {
-  Scheduler* scheduler;
-  int fd;
-  const void* owner;
-  static void deliver(Message& message) noexcept {
-    auto& self = static_cast<ForgetMessage&>(message);
-    self.scheduler->readiness().forget_here(self.fd, self.owner);
-    delete &self;
-  }
-};
+bool ClosedElsewhere::add(int fd, const void* owner) noexcept {
+  guard_.lock();
+  const auto note = [&] {
+    const auto [known, is_new] = fds_.try_emplace(fd, owner);
+    if (!is_new && known->second != nullptr) known->second = owner;
+  };
+  const bool noted = allocation::try_to(note);
+  const bool must_post = noted && !std::exchange(under_way_, true);
+  guard_.unlock();
+  return must_post;
+}
+
+ClosedElsewhere::Fds ClosedElsewhere::take() noexcept {
+  Fds taken;
+  guard_.lock();
+  taken.swap(fds_);
+  under_way_ = false;
+  guard_.unlock();
+  return taken;
+}
+
+void ClosedElsewhere::reset() noexcept {
+  guard_.reset();
+  new (&fds_) Fds;  // another thread may have been in the middle of a change
+  under_way_ = false;
+}
+
+void Readiness::closed_elsewhere(Message& message) noexcept {
+  auto& closed = static_cast<Closed&>(message);
+  for (const auto& [fd, owner] : closed.take()) closed.readiness->forget_here(fd, owner);
+}
 
 void Readiness::forget_range(int low, int high) noexcept {
   std::size_t most = 0;
@@ -395,13 +420,8 @@ void Readiness::forget(int fd, const void* owner) noexcept {
   for_each_scheduler([&](Scheduler& scheduler) {
     if (&scheduler == here) return;
     if (owner == nullptr) scheduler.loop().lose(fd);
-    auto* message = new (std::nothrow) ForgetMessage;
-    if (message == nullptr) return;
-    message->run = ForgetMessage::deliver;
-    message->scheduler = &scheduler;
-    message->fd = fd;
-    message->owner = owner;
-    scheduler.post(*message);
+    ClosedElsewhere& closed = scheduler.readiness().closed_;
+    if (closed.add(fd, owner)) scheduler.post(closed);
   });
 }
 

@@ -23,8 +23,10 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
+#include "core/coroutine.h"
 #include "core/intrusive_list.h"
 #include "core/loop.h"
 #include "core/status.h"
@@ -46,6 +48,23 @@ struct Watch : ListLink {
   int fd = -1;
   unsigned events = 0;             // none: only that the fd is closed
   Coroutine* coroutine = nullptr;  // set by wait_any()
+};
+
+// The fds that other OS threads have closed since the scheduler looked: one message for all, and
+// each fd once, because it may be long until the scheduler looks again. THREAD: any.
+class ClosedElsewhere : public Message {
+ public:
+  using Fds = std::unordered_map<int, const void*>;  // with the owner of Readiness::forget()
+
+  // True: the message is to be posted. Without memory the fd is lost.
+  [[nodiscard]] bool add(int fd, const void* owner) noexcept;
+  [[nodiscard]] Fds take() noexcept;
+  void reset() noexcept;  // after fork
+
+ private:
+  SpinLock guard_;
+  Fds fds_;
+  bool under_way_ = false;
 };
 
 class Readiness {
@@ -148,6 +167,12 @@ class Readiness {
   void on_event(Entry& entry, ev_io& watcher, unsigned events) noexcept;
   static void io_event(struct ev_loop* loop, ev_io* watcher, int events) noexcept;
 
+  static void closed_elsewhere(Message& message) noexcept;
+
+  struct Closed : ClosedElsewhere {
+    Readiness* readiness = nullptr;
+  };
+
   Scheduler& scheduler_;  // not owned
   Loop& loop_;            // not owned
   ev_fork renewal_;       // called before libev tells a new kernel queue all fds
@@ -156,7 +181,7 @@ class Readiness {
   std::vector<std::unique_ptr<Block>> blocks_;
   Entry* changed_ = nullptr;  // what libev will tell the kernel next
 
-  friend struct ForgetMessage;
+  Closed closed_;
 };
 
 }  // namespace coev

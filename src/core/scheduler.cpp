@@ -88,9 +88,10 @@ Scheduler::Scheduler() noexcept
 
 void Scheduler::adopt(Coroutine& coroutine) noexcept {
   coroutine.scheduler = this;
-  coroutine.deadline.coroutine = coroutine.wake.coroutine = &coroutine;
+  coroutine.deadline.coroutine = coroutine.wake.coroutine = coroutine.notice.coroutine = &coroutine;
   coroutine.deadline.expired = deadline_expired;
   coroutine.wake.run = deliver_wake;
+  coroutine.notice.run = deliver_notice;
 }
 
 Scheduler::~Scheduler() {
@@ -221,14 +222,21 @@ Status Scheduler::park_queued(WaitQueue& queue, Deadline deadline, Coroutine* ne
   if (self.interrupt_pending) {
     queue.remove(self);
     queue.unlock();
+    // Whoever repeats a wait has dealt with the interrupt before: first the deadline, then the
+    // next one, or interrupts that follow close upon one another would make it wait for ever.
+    const bool repeats = self.wake_status == Status::kInterrupted;
+    if (repeats && deadline.passed()) return self.wake_status = Status::kTimedOut;
     ++stats_.interrupts;
-    return Status::kInterrupted;
+    return self.wake_status = Status::kInterrupted;
   }
   self.state = CoroutineState::kParked;
   self.stack_lines = LookAhead::kLinesOfPark;
   queue.unlock();
   ++stats_.parks;
   if (!deadline.is_never() && !timers_.arm(self.deadline, deadline)) fatal("no memory for a timer");
+  // Interrupted again and again a coroutine comes here with a deadline that has passed, which
+  // must count before the next interrupt does.
+  if (deadline.ns() <= last_poll_ns_) turn_left_ = 0;
   if (next == nullptr) next = &next_ready();
   if (next != &self) {
     switch_to(*next);
@@ -444,30 +452,46 @@ void Scheduler::interrupt(Coroutine& coroutine) noexcept {
   wake(coroutine, Status::kInterrupted);
 }
 
-namespace {
-
-struct UnparkMessage : Message {
-  Coroutine* coroutine;
-  std::uint64_t id;
-
-  static void deliver(Message& message) noexcept {
-    auto& self = static_cast<UnparkMessage&>(message);
-    Scheduler::unpark(*self.coroutine, self.id);
-    delete &self;
+void Scheduler::interrupt(Coroutine& coroutine, std::uint64_t id) noexcept {
+  Scheduler& home = *coroutine.scheduler;
+  if (&home != t_scheduler) {
+    notify(coroutine, id, &Notice::interrupt);
+  } else if (coroutine.id == id) {
+    home.interrupt(coroutine);
   }
-};
+}
 
-}  // namespace
+// A later function has a larger id: what was wanted of the one before is void.
+void Scheduler::notify(Coroutine& coroutine, std::uint64_t id, bool Notice::*what) noexcept {
+  Notice& notice = coroutine.notice;
+  notice.guard.lock();
+  if (id > notice.id) {
+    notice.id = id;
+    notice.unpark = notice.interrupt = false;
+  }
+  const bool is_news = id == notice.id;
+  if (is_news) notice.*what = true;
+  const bool must_post = is_news && !std::exchange(notice.under_way, true);
+  notice.guard.unlock();
+  if (must_post) coroutine.scheduler->post(notice);
+}
+
+void Scheduler::deliver_notice(Message& message) noexcept {
+  auto& notice = static_cast<Notice&>(message);
+  notice.guard.lock();
+  const std::uint64_t id = notice.id;
+  const bool to_unpark = std::exchange(notice.unpark, false);
+  const bool to_interrupt = std::exchange(notice.interrupt, false);
+  notice.under_way = false;
+  notice.guard.unlock();
+  if (to_unpark) unpark(*notice.coroutine, id);
+  if (to_interrupt) interrupt(*notice.coroutine, id);
+}
 
 void Scheduler::unpark(Coroutine& coroutine, std::uint64_t id) noexcept {
   Scheduler& home = *coroutine.scheduler;
   if (&home != t_scheduler) {
-    auto* message = new (std::nothrow) UnparkMessage;
-    if (message == nullptr) fatal("no memory to wake a coroutine of another thread");
-    message->run = UnparkMessage::deliver;
-    message->coroutine = &coroutine;
-    message->id = id;
-    home.post(*message);
+    notify(coroutine, id, &Notice::unpark);
     return;
   }
   if (coroutine.id != id) return;
@@ -514,7 +538,7 @@ void Scheduler::drain_inbox() noexcept {
   }
   while (oldest != nullptr) {
     Message& message = *oldest;
-    oldest = message.next;  // running the message may free it
+    oldest = message.next;  // once it runs it may be posted again
     message.run(message);
   }
 }
@@ -550,6 +574,8 @@ void Scheduler::forget_everybody_else() noexcept {
   orphaned_main_ = orphaned_main_ || current_ != main_;
   main_ = current_;
   main_->generation = fork_generation::current.load();
+  main_->notice.guard.reset();
+  main_->notice.under_way = false;
   stats_.finished = stats_.spawned - (main_ != &native_ ? 1 : 0);
   if (main_ != &native_) {
     main_->all_next = nullptr;

@@ -7,6 +7,10 @@
 // THREAD: every method on the owning OS thread, except post(), wake() and
 // wake_from_signal().
 //
+// Between two turns, on the stack of whoever parked last, timers, messages and hooks only mark
+// and wake: nothing of the language that is bound may be called there, for that coroutine may
+// be in the middle of anything, with an error set and its stack nearly used up.
+//
 // Invariant: a coroutine is in exactly one place, linked by its ListLink.
 //     kReady -> run_queue_    kRunning -> current()
 //     kParked -> one WaitQueue, or claimed by a waker whose message is under way
@@ -170,11 +174,14 @@ class Scheduler {
   // stays until clear_interrupt(). Does nothing to a finished one.
   // SWITCHES: never.
   void interrupt(Coroutine& coroutine) noexcept;
+  // The same, if the slot still runs the function that had `id`. THREAD: any.
+  static void interrupt(Coroutine& coroutine, std::uint64_t id) noexcept;
   static void clear_interrupt(Coroutine& coroutine) noexcept {
     coroutine.interrupt_pending = false;
   }
 
-  // THREAD: any. The message must live until it has run.
+  // THREAD: any. The message must live until it has run, which may be never while that OS
+  // thread is busy elsewhere: so there must be as many of them as there are receivers.
   void post(Message& message) noexcept;
   // THREAD: any; safe in a signal handler.
   void wake_from_signal() noexcept;
@@ -221,6 +228,8 @@ class Scheduler {
   static void on_thread_exit(void* scheduler) noexcept;
   static void deadline_expired(Timer& timer) noexcept;
   static void deliver_wake(Message& message) noexcept;
+  static void deliver_notice(Message& message) noexcept;
+  static void notify(Coroutine& coroutine, std::uint64_t id, bool Notice::*what) noexcept;
   static void run_slot(void* slot) noexcept;
 
   void adopt(Coroutine& coroutine) noexcept;

@@ -1,8 +1,10 @@
 #include "python/api/timeout_type.h"
 
+#include <new>
+#include <utility>
+
 #include "core/readiness.h"
 #include "core/scheduler.h"
-#include "python/base/collection_pause.h"
 #include "python/base/ref.h"
 #include "python/waiting/coroutine_object.h"
 #include "python/waiting/timeouts.h"
@@ -16,6 +18,16 @@ struct ScopeTimer : Timer {
   TimeoutObject* scope;
 };
 
+class TimeoutScope final : public Scope {
+ public:
+  explicit TimeoutScope(TimeoutObject* object) noexcept : object_(object) {}
+  PyObject* make_exception() noexcept override;
+  void abandon() noexcept override;
+
+ private:
+  TimeoutObject* object_;  // not owned: the scope is a part of it
+};
+
 // An armed timer owns a reference to its scope: whoever drops a scope without
 // leaving it, or leaves it on another OS thread, cannot disarm it.
 struct TimeoutObject {
@@ -23,27 +35,26 @@ struct TimeoutObject {
   bool unlimited;
   bool expired;
   ScopeTimer timer;
+  TimeoutScope scope;
   Scheduler* scheduler;     // whose timer it is; not owned
-  CoroutineObject* inside;  // who runs the block; owned while it does
-  PyObject* exception;      // what was thrown into the block; owned while it runs
+  CoroutineObject* inside;  // who runs the block, which leaves it when that ends; not owned
+  PyObject* exception;      // what was raised in the block; owned while it runs
 };
 
 TimeoutObject* as_timeout(PyObject* object) noexcept {
   return reinterpret_cast<TimeoutObject*>(object);
 }
 
-// The new exception, without a garbage collection: its finalizers would run in
-// the middle of the scheduler.
-PyObject* make_timeout_error(TimeoutObject* scope) noexcept {
-  const CollectionPause pause;
+PyObject* TimeoutScope::make_exception() noexcept {
   const Ref message = Ref::steal(PyUnicode_FromString("timed out"));
   Ref error =
       Ref::steal(message ? PyObject_CallOneArg(PyExc_TimeoutError, message.get()) : nullptr);
   // So that a TaskGroup can tell it from an error of the block itself.
-  if (error &&
-      PyObject_SetAttrString(error.get(), "scope", reinterpret_cast<PyObject*>(scope)) < 0) {
-    error = Ref();
+  if (!error ||
+      PyObject_SetAttrString(error.get(), "scope", reinterpret_cast<PyObject*>(object_)) < 0) {
+    return nullptr;
   }
+  Py_XSETREF(object_->exception, Py_NewRef(error.get()));
   return error.release();
 }
 
@@ -51,28 +62,32 @@ PyObject* make_timeout_error(TimeoutObject* scope) noexcept {
 // It is let go, for its traceback may lead back here.
 void leave(TimeoutObject* self) noexcept {
   if (self->inside == nullptr) return;
+  self->scope.unlink();
+  self->scope.due = false;
+  CoroutineObject* inside = std::exchange(self->inside, nullptr);
+  const Ref exception = Ref::steal(std::exchange(self->exception, nullptr));
+  if (exception) withdraw(inside, exception.get());
   Scheduler* here = Scheduler::find();
   if (self->timer.armed() && here == self->scheduler) {
     here->timers().disarm(self->timer);
     Py_DECREF(self);  // never the last: the caller has one
   }
-  if (self->exception != nullptr) withdraw(self->inside, self->exception);
-  Py_CLEAR(self->exception);
-  Py_CLEAR(self->inside);
 }
 
-// Called between two turns, with the GIL held.
+void TimeoutScope::abandon() noexcept {
+  const Ref keep = Ref::borrow(reinterpret_cast<PyObject*>(object_));
+  leave(object_);
+}
+
+// Called between two turns, with the GIL held. The timer's reference may be the last one only
+// after leave(), when nothing else goes with it.
 void timeout_expired(Timer& timer) noexcept {
   TimeoutObject* self = static_cast<ScopeTimer&>(timer).scope;
-  const Ref armed = Ref::steal(reinterpret_cast<PyObject*>(self));
-  if (self->inside == nullptr) return;
-  self->expired = true;
-  if (self->inside->slot() == nullptr) {  // it has ended in the middle of the block
-    leave(self);
-    return;
+  if (self->inside != nullptr) {
+    self->expired = self->scope.due = true;
+    interrupt(self->inside);
   }
-  self->exception = make_timeout_error(self);
-  if (self->exception == nullptr || !throw_into(self->inside, self->exception)) PyErr_Clear();
+  Py_DECREF(self);
 }
 
 PyObject* timeout_new(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
@@ -91,6 +106,7 @@ PyObject* timeout_new(PyTypeObject* type, PyObject* arguments, PyObject* keyword
   self->timer = {};
   self->timer.expired = timeout_expired;
   self->timer.scope = self;
+  new (&self->scope) TimeoutScope(self);
   return reinterpret_cast<PyObject*>(self);
 }
 
@@ -111,7 +127,7 @@ PyObject* timeout_enter(PyObject* object, PyObject*) {
   }
   self->expired = false;
   self->inside = current;
-  Py_INCREF(current);
+  current->scopes.push_back(self->scope);
   return Py_NewRef(object);
 }
 

@@ -88,6 +88,7 @@ CoroutineObject* create(unsigned long ident) noexcept {
   self->started = self->is_thread = self->is_daemon = self->is_main = self->retrieved = false;
   self->is_listed = false;
   new (&self->finished) Event;
+  new (&self->scopes) IntrusiveList<Scope>;
   PyObject_GC_Track(cast(self));
   return self;
 }
@@ -142,16 +143,9 @@ void run(void* argument) noexcept {
   Py_CLEAR(self->keywords);
 }
 
-struct InterruptMessage : Message {
-  CoroutineObject* target;  // owned
-};
-
-void deliver_interrupt(Message& message) noexcept {
-  auto& self = static_cast<InterruptMessage&>(message);
-  Coroutine* slot = self.target->slot();
-  if (slot != nullptr) Scheduler::get().interrupt(*slot);
-  Py_DECREF(self.target);
-  delete &self;
+// While everything is still as the block expects it.
+void abandon_scopes(CoroutineObject* self) noexcept {
+  while (Scope* scope = self->scopes.first()) scope->abandon();
 }
 
 void call_release(PyObject* lock) noexcept {
@@ -226,6 +220,7 @@ constexpr const char* kThreadEnd = "coev.thread_end";
 void end_main(PyObject* capsule) {
   auto* self = static_cast<CoroutineObject*>(PyCapsule_GetPointer(capsule, kThreadEnd));
   if (thread_state::finalizing()) return;  // the scheduler stays, and nothing may run
+  abandon_scopes(self);
   self->last_slot->owner = nullptr;
   self->last_slot = nullptr;
   self->finished.set();
@@ -258,43 +253,51 @@ CoroutineObject* current_object() noexcept {
   return object_of(thread_state::scheduler().current());
 }
 
+namespace {
+
+Scope* due_scope(CoroutineObject* self) noexcept {
+  Scope* scope = self->scopes.first();
+  while (scope != nullptr && !scope->due) scope = self->scopes.next(*scope);
+  return scope;
+}
+
+// New reference to what was thrown first; nullptr, with or without an exception set.
+PyObject* take_thrown(CoroutineObject* self) noexcept {
+  if (self->pending == nullptr || PyList_GET_SIZE(self->pending) == 0) return nullptr;
+  PyObject* exception = Py_NewRef(PyList_GET_ITEM(self->pending, 0));
+  if (PyList_SetSlice(self->pending, 0, 1, nullptr) == 0) return exception;
+  Py_DECREF(exception);
+  return nullptr;
+}
+
+}  // namespace
+
 bool raise_pending(Coroutine& coroutine) noexcept {
   auto* self = static_cast<CoroutineObject*>(coroutine.owner);
-  if (self == nullptr || self->pending == nullptr) return false;
-  const Py_ssize_t left = PyList_GET_SIZE(self->pending);
-  if (left == 0) return false;
-  const Ref exception = Ref::borrow(PyList_GET_ITEM(self->pending, 0));
-  if (PyList_SetSlice(self->pending, 0, 1, nullptr) < 0) return true;
-  coroutine.interrupt_pending = left > 1;
-  thread_state::set_exception(exception.get());
-  return true;
+  if (self == nullptr || (self->pending == nullptr && self->scopes.empty())) return false;
+  Ref exception = Ref::steal(take_thrown(self));
+  Scope* scope = exception || PyErr_Occurred() != nullptr ? nullptr : due_scope(self);
+  if (scope != nullptr) {
+    scope->due = false;
+    exception = Ref::steal(scope->make_exception());
+  }
+  const bool is_one_left = self->pending != nullptr && PyList_GET_SIZE(self->pending) > 0;
+  if (is_one_left || due_scope(self) != nullptr) coroutine.interrupt_pending = true;
+  if (exception) thread_state::set_exception(exception.get());
+  return PyErr_Occurred() != nullptr;
 }
 
 bool throw_into(CoroutineObject* target, PyObject* exception) noexcept {
   if (target->slot() == nullptr) return true;
   if (target->pending == nullptr) target->pending = PyList_New(0);
   if (target->pending == nullptr || PyList_Append(target->pending, exception) < 0) return false;
-  return interrupt(target);
+  interrupt(target);
+  return true;
 }
 
-bool interrupt(CoroutineObject* target) noexcept {
+void interrupt(CoroutineObject* target) noexcept {
   Coroutine* slot = target->slot();
-  if (slot == nullptr) return true;
-  Scheduler& home = *slot->scheduler;
-  if (&home == Scheduler::find()) {
-    home.interrupt(*slot);
-    return true;
-  }
-  auto* message = new (std::nothrow) InterruptMessage;
-  if (message == nullptr) {
-    PyErr_NoMemory();
-    return false;
-  }
-  message->run = deliver_interrupt;
-  message->target = target;
-  Py_INCREF(target);
-  home.post(*message);
-  return true;
+  if (slot != nullptr) Scheduler::interrupt(*slot, slot->id);
 }
 
 bool withdraw(CoroutineObject* target, PyObject* exception) noexcept {
@@ -310,6 +313,7 @@ bool withdraw(CoroutineObject* target, PyObject* exception) noexcept {
 
 void detach(Coroutine& slot) noexcept {
   auto* self = static_cast<CoroutineObject*>(slot.owner);
+  abandon_scopes(self);
   PyObject* sentinel = thread_state::take_sentinel();
   count_thread(self, -1);
   slot.owner = nullptr;

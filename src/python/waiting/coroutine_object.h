@@ -11,6 +11,20 @@
 
 namespace coev::python {
 
+// A block that may throw into the coroutine that runs it. Between two turns it is only marked
+// as due: what it throws is made where it is raised, by the coroutine itself.
+class Scope : public ListLink {
+ public:
+  // New reference; nullptr with an exception set.
+  virtual PyObject* make_exception() noexcept = 0;
+  // The coroutine ends inside the block.
+  virtual void abandon() noexcept = 0;
+  bool due = false;
+
+ protected:
+  ~Scope() = default;
+};
+
 struct CoroutineObject {
   PyObject_HEAD Coroutine* last_slot;  // nullptr once finished; not owned
   unsigned long ident;                 // as threading.get_ident() gives it
@@ -24,8 +38,9 @@ struct CoroutineObject {
   PyObject* passed;   // what the last switch() to it passed
   PyObject* weak_references;
   Event finished;
-  bool started;    // the function was entered
-  bool is_thread;  // made by spawn_thread()
+  IntrusiveList<Scope> scopes;  // it is inside of, the outermost first; not owned
+  bool started;                 // the function was entered
+  bool is_thread;               // made by spawn_thread()
   bool is_daemon;
   bool is_main;    // stands for an OS thread, and finishes with it
   bool retrieved;  // somebody has seen the exception
@@ -78,7 +93,7 @@ extern PyObject* coroutine_exit;  // the exception kill() throws, a SystemExit
 // Ends the wait of `target`, or its next one, so that it deals with what was thrown
 // into it, and waits again if there is nothing. THREAD: any with the GIL.
 // SWITCHES: never.
-[[nodiscard]] bool interrupt(CoroutineObject* target) noexcept;
+void interrupt(CoroutineObject* target) noexcept;
 
 // Takes back an exception thrown into `target` that was not raised yet. Whether
 // there was one.
