@@ -53,11 +53,14 @@ class TaskGroup:
             raise RuntimeError("the TaskGroup is ending")
         coroutine = spawn(self._run, fn, args, kwargs)
         self._alive.add(coroutine)
-        if self._killing:
+        if self._killing or self._ended:
             coroutine.kill()  # it missed the others' end
+        if self._ended:
+            raise RuntimeError("the TaskGroup is ending")
         return coroutine
 
     def _run(self, fn, args, kwargs):
+        self._alive.add(current())  # an exception may have kept spawn() from it
         try:
             result = fn(*args, **kwargs)
         except CoroutineExit:
@@ -90,10 +93,17 @@ class TaskGroup:
 
     def __exit__(self, exc_type, exc, tb):
         try:
-            if exc is not None:
-                self._block_raised(exc)
-            self._settle()
-            self._ended = True
+            # Signal handlers that raise do so between any two instructions.
+            error = exc
+            while not self._ended:
+                try:
+                    if error is not None:
+                        self._block_raised(error)
+                        error = None
+                    self._settle()
+                    self._ended = True
+                except BaseException as another:
+                    error = another
             if self._block_cancelled.locked():
                 self._owner._withdraw(self._cancelling)
             outcome = self._outcome()
@@ -107,22 +117,23 @@ class TaskGroup:
             # Tracebacks lead back here.
             self._owner, self._cancelling, self._exit = _NOBODY, None, None
             self._stops, self._errors = [], []
-            exc = outcome = stop = None
+            exc = error = outcome = stop = None
 
     def _settle(self):
-        while self._alive:
-            coroutine = next(iter(self._alive))
+        while alive := list(self._alive):  # in one step: others come and go meanwhile
             try:
-                coroutine.exception()
+                alive[0].exception()
             except BaseException as error:
                 self._block_raised(error)
             else:
-                self._alive.discard(coroutine)
+                self._alive.discard(alive[0])
 
     def _block_raised(self, error):
         if error is self._cancelling:
             return
-        (self._stops if self._came_from_outside(error) else self._errors).append(error)
+        known = self._stops if self._came_from_outside(error) else self._errors
+        if not any(error is each for each in known):
+            known.append(error)
         self._kill_all()
 
     @staticmethod

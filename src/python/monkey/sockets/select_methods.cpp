@@ -73,8 +73,7 @@ bool give_way() noexcept {
     PyErr_Clear();
     return true;
   }
-  Scheduler& scheduler = thread_state::scheduler();
-  return wait([&] { return scheduler.yield(); }) == Status::kOk;
+  return yield_now();
 }
 
 // Asks until there is an answer or the time is over, and parks in between. `ask`
