@@ -36,6 +36,11 @@ class Event:
         if _coev._event_has_condition(self):
             self._cond._at_fork_reinit()
 
+    def __getstate__(self):
+        # Made now: its lock is why an Event can be neither pickled nor copied.
+        vars(self).setdefault("_cond", self._cond)
+        return object.__getstate__(self)
+
     def set(self):
         if not _coev._event_set(self):
             with self._cond:
@@ -171,6 +176,7 @@ def patch():
     for name in ("__init__", "_at_fork_reinit", "set", "clear", "wait"):
         _rewrite(getattr(threading.Event, name), getattr(Event, name))
     threading.Event._cond = _EventCondition()
+    threading.Event.__getstate__ = Event.__getstate__
 
     for function, replacement in (
         (threading.Condition.wait, Condition.wait),

@@ -5,6 +5,7 @@
 #include "core/time.h"
 #include "python/api/api.h"
 #include "python/base/ref.h"
+#include "python/base/retarget.h"
 #include "python/capsule/capsule.h"
 #include "python/cpython/greenlets.h"
 #include "python/cpython/thread_state.h"
@@ -66,12 +67,34 @@ bool fill(PyObject* module) noexcept {
          greenlets::install();
 }
 
+bool g_has_ended = false;
+
+// What was changed in memory that CPython uses for all interpreters stays as it is.
+void interpreter_ended() {
+  g_has_ended = true;
+  adapter::leave_interpreter();
+  thread_state::forget_interpreter();
+}
+
+// False with an exception set.
+bool may_load() noexcept {
+  if (g_has_ended) {
+    PyErr_SetString(PyExc_ImportError,
+                    "coev serves one interpreter in a process: it cannot be imported again after "
+                    "Py_FinalizeEx()");
+    return false;
+  }
+  static const int registered = Py_AtExit(interpreter_ended);
+  static_cast<void>(registered);
+  return true;
+}
+
 }  // namespace
 }  // namespace coev::python
 
 PyMODINIT_FUNC PyInit__coev() {  // NOLINT(bugprone-reserved-identifier): CPython's name
   using namespace coev::python;
-  if (!thread_state::initialize()) return nullptr;
+  if (!may_load() || !thread_state::initialize()) return nullptr;
   Ref module = Ref::steal(PyModule_Create(&definition));
   if (!module || !fill(module.get())) return nullptr;
   return module.release();

@@ -3,10 +3,12 @@
 import _thread
 import concurrent.futures
 import contextlib
+import copy
 import gc
 import importlib
 import io
 import os
+import pickle
 import sched
 import signal
 import sys
@@ -378,6 +380,18 @@ def many_threads_join_one(say):
             for joiner in joiners:
                 joiner.join()
             say(timeouts, seen)
+
+
+def what_holds_an_event_or_a_thread_cannot_be_copied(say):
+    class Holder:
+        def __init__(self):
+            self.done = threading.Event()
+
+    for make in threading.Event, threading.Thread, Holder, threading.Condition:
+        say(make, error_of(copy.deepcopy, make()))
+        if make is not Holder:
+            say(make, error_of(pickle.dumps, make()))
+    say(error_of(copy.copy, threading.Event()))
 
 
 def thread_join_with_timeout_returns_none_while_it_runs(say):

@@ -91,6 +91,8 @@ void*& slot_at(PyTypeObject* type, std::size_t offset) noexcept {
   return *reinterpret_cast<void**>(reinterpret_cast<char*>(type) + offset);
 }
 
+PyInterpreterState* g_ours = PyInterpreterState_Main();
+
 bool replace_inherited(PyTypeObject* type, std::size_t offset, void* original,
                        void* replacement) noexcept {
   if (slot_at(type, offset) != original) return true;
@@ -107,10 +109,8 @@ bool replace_inherited(PyTypeObject* type, std::size_t offset, void* original,
 
 }  // namespace
 
-bool adapter::in_subinterpreter() noexcept {
-  static PyInterpreterState* const main = PyInterpreterState_Main();
-  return current_state::get()->interp != main;
-}
+bool adapter::in_subinterpreter() noexcept { return current_state::get()->interp != g_ours; }
+void adapter::leave_interpreter() noexcept { g_ours = nullptr; }
 
 PyObject* adapter::call_with_dict(Replacement dispatched, PyObject* self, PyObject* arguments,
                                   PyObject* keywords) noexcept {

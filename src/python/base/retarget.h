@@ -7,7 +7,8 @@
 // for each signature calls the replacement.
 //
 // Subinterpreters share the table, though nothing of coev works in them: there
-// the adapters call the original.
+// the adapters call the original. So does an interpreter that a program initializes after the
+// end of ours.
 #pragma once
 
 #include <Python.h>
@@ -68,6 +69,8 @@ template <Replacement replacement>
 inline const Original* originals[7] = {};
 
 [[nodiscard]] bool in_subinterpreter() noexcept;
+// From now on there are only others' interpreters.
+void leave_interpreter() noexcept;
 
 template <Replacement replacement, int signature>
 PyObject* dispatch(PyObject* self, PyObject* const* arguments, Py_ssize_t count,

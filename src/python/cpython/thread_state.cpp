@@ -612,6 +612,51 @@ bool finalizing() noexcept {
 #endif
 }
 
+void forget_interpreter() noexcept {
+  g_main_scheduler.store(nullptr);
+  g_running_on_main.store(nullptr);
+}
+
+bool refuses_threads_at_exit() noexcept {
+  return PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000;
+}
+
+namespace {
+
+// New, and PyGILState's for this OS thread; nullptr without memory.
+#if PY_VERSION_HEX >= 0x030C0000
+PyThreadState* make_state() noexcept { return PyThreadState_New(g_interpreter); }
+bool knows_gilstate() noexcept { return true; }
+#else
+PyThreadState* make_state() noexcept {
+  PyThreadState* state = _PyThreadState_Prealloc(g_interpreter);  // PyThreadState_New() crashes
+  if (state == nullptr) return nullptr;
+  state->gilstate_counter = 1;
+  set_gilstate(state);
+  return state;
+}
+bool knows_gilstate() noexcept { return !g_forked; }  // until the first switch in a child
+#endif
+
+}  // namespace
+
+Attachment::Attachment() noexcept
+    : is_known_(!knows_gilstate() || PyGILState_GetThisThreadState() != nullptr) {
+  if (is_known_) {
+    gil_ = PyGILState_Ensure();
+    return;
+  }
+  made_ = make_state();
+  if (made_ != nullptr) PyEval_RestoreThread(made_);
+}
+
+Attachment::~Attachment() {
+  if (is_known_) PyGILState_Release(gil_);
+  if (made_ == nullptr) return;
+  PyThreadState_Clear(made_);
+  PyThreadState_DeleteCurrent();
+}
+
 LockLayout lock_layout() noexcept {
 #if PY_VERSION_HEX >= 0x030E0000
   return {.lock_word = 16, .rlock_owner = 24, .count_offset = 1};

@@ -68,6 +68,28 @@ void call_on_main(int (*function)(void*)) noexcept;
 // was not offered for 5 ms, CPython's switch interval. Other code of theirs runs meanwhile.
 void offer_gil_if_due() noexcept;
 
+// The interpreter is gone, and with it every thread state.
+void forget_interpreter() noexcept;
+
+// Whether this version starts no thread once it has begun to wait for the last ones.
+[[nodiscard]] bool refuses_threads_at_exit() noexcept;
+
+// A thread state for this OS thread, which is not Python's, and the GIL. Without memory there is
+// none, where PyGILState_Ensure() would end the process.
+class Attachment {
+ public:
+  Attachment() noexcept;
+  ~Attachment();
+  Attachment(const Attachment&) = delete;
+  Attachment& operator=(const Attachment&) = delete;
+  explicit operator bool() const noexcept { return made_ != nullptr || is_known_; }
+
+ private:
+  PyThreadState* made_ = nullptr;
+  bool is_known_;  // the OS thread had one
+  PyGILState_STATE gil_{};
+};
+
 // True once the interpreter has begun to tear itself down: nothing may switch.
 [[nodiscard]] bool finalizing() noexcept;
 

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <atomic>
 #include <new>
 #include <utility>
 
@@ -32,32 +33,52 @@ class CallJob final : public offload::Job {
   }
 
   void call() noexcept {
-    const PyGILState_STATE gil = PyGILState_Ensure();
+    const thread_state::Attachment attachment;
+    if (!attachment) return;
     result_ = PyObject_Call(function_, arguments_, keywords_);
     if (result_ == nullptr) exception_ = thread_state::take_exception();
-    PyGILState_Release(gil);
   }
 
   void discard() noexcept override {
     if (thread_state::finalizing()) return;
-    const PyGILState_STATE gil = PyGILState_Ensure();
-    Py_DECREF(function_);
-    Py_XDECREF(arguments_);
-    Py_XDECREF(keywords_);
-    Py_XDECREF(result_);
-    Py_XDECREF(exception_);
-    delete this;
-    PyGILState_Release(gil);
+    const thread_state::Attachment attachment;
+    if (!attachment) {  // whoever has the GIL next does it
+      next_ = g_to_drop.load();
+      while (!g_to_drop.compare_exchange_weak(next_, this)) {
+      }
+      return;
+    }
+    drop();
   }
 
-  // New reference, or nullptr with the function's exception set.
+  // REQUIRES: the GIL is held.
+  static void drop_others() noexcept {
+    CallJob* job = g_to_drop.load(std::memory_order_relaxed) == nullptr
+                       ? nullptr
+                       : g_to_drop.exchange(nullptr);
+    while (job != nullptr) std::exchange(job, job->next_)->drop();
+  }
+
+  // New reference, or nullptr with an exception set: the function's, or MemoryError.
   PyObject* take_outcome() noexcept {
+    if (result_ == nullptr && exception_ == nullptr) return PyErr_NoMemory();
     if (exception_ == nullptr) return std::exchange(result_, nullptr);
     thread_state::set_exception(exception_);
     return nullptr;
   }
 
  private:
+  void drop() noexcept {
+    Py_DECREF(function_);
+    Py_XDECREF(arguments_);
+    Py_XDECREF(keywords_);
+    Py_XDECREF(result_);
+    Py_XDECREF(exception_);
+    delete this;
+  }
+
+  static inline std::atomic<CallJob*> g_to_drop{nullptr};
+  CallJob* next_ = nullptr;
   PyObject* function_;
   PyObject* arguments_;
   PyObject* keywords_;
@@ -72,6 +93,7 @@ PyObject* run_offloaded(PyObject* function, PyObject* arguments, PyObject* keywo
                         PyObject* timeout, offload::Limit limit) noexcept {
   Deadline deadline = Deadline::never();
   if (!parse_timeout(timeout, &deadline) || !can_block()) return nullptr;
+  CallJob::drop_others();
   // A job cannot be waited for twice: a signal handler must not end the wait.
   auto* job = new (std::nothrow) CallJob(function, arguments, keywords);
   if (job == nullptr) return PyErr_NoMemory();

@@ -196,12 +196,25 @@ bool retarget_native_handle(PyObject* thread_module) noexcept {
 
 // --- starting ---------------------------------------------------------------------------
 
+// True with RuntimeError set, as natively, once threading._shutdown() has begun.
+bool is_too_late() noexcept {
+  if (!thread_state::refuses_threads_at_exit()) return false;
+  static PyObject* const threading = PyImport_ImportModule("threading");
+  static PyObject* const name = PyUnicode_InternFromString("_SHUTTING_DOWN");
+  PyObject* begun =
+      threading == nullptr ? nullptr : PyDict_GetItemWithError(PyModule_GetDict(threading), name);
+  if (begun != Py_True) return false;
+  PyErr_SetString(PyExc_RuntimeError, "can't create new thread at interpreter shutdown");
+  return true;
+}
+
 CoroutineObject* start_audited(PyObject* function, PyObject* arguments,
                                PyObject* keywords) noexcept {
   if (PySys_Audit("_thread.start_new_thread", "OOO", function, arguments,
                   keywords != nullptr ? keywords : Py_None) < 0) {
     return nullptr;
   }
+  if (is_too_late()) return nullptr;
   return spawn_thread(function, arguments, keywords, true);
 }
 
@@ -431,7 +444,7 @@ PyObject* replaced_pthread_kill(PyObject* self, PyObject* const* arguments, Py_s
       Ref::steal(with_os_thread<&Originals::pthread_kill>(self, arguments, count, keywords));
   if (!result) return nullptr;
   CoroutineObject* target = coroutine_of(PyLong_AsUnsignedLong(arguments[0]));
-  if (target != nullptr && !interrupt(target)) return nullptr;
+  if (target != nullptr) interrupt(target);
   return result.release();
 }
 
