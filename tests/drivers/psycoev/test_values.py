@@ -340,12 +340,14 @@ def test_values_in_both_directions_leave_nothing_behind(cur):
 
     # A collection would empty the free lists of the interpreter, whose filling looks like a leak.
     gc.disable()
+    growth = []
     try:
-        for _ in range(30):
-            work()
-        before = sys.getallocatedblocks()
-        for _ in range(30):
-            work()
-        assert sys.getallocatedblocks() - before < 300
+        for _ in range(5):
+            before = sys.getallocatedblocks()
+            for _ in range(30):
+                work()
+            growth.append(sys.getallocatedblocks() - before)
     finally:
         gc.enable()
+    # What is allocated once may fall into any round; a leak is in all, and 30 times.
+    assert min(growth) < 90, growth
