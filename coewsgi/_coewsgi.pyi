@@ -8,7 +8,7 @@ gives it listeners, an environ template and hooks.
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Any, Final, final
+from typing import Any, Final, Self, final
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 _Headers = list[tuple[str, str]]
@@ -111,8 +111,8 @@ class Server:
         ``None`` sends none.
     """
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         app: WSGIApplication,
         *,
         limit_request_line: int = 8190,
@@ -141,7 +141,7 @@ class Server:
         upgrade: Callable[[WSGIEnvironment, UpgradeRequest], object] | None = None,
         on_max_requests: Callable[[], object] | None = None,
         server_header: str | None = "coewsgi",
-    ) -> None: ...
+    ) -> Self: ...
     def start(
         self,
         listener: socket.socket,
@@ -246,7 +246,7 @@ class FileWrapper:
     """``wsgi.file_wrapper`` (PEP 3333): sent by ``sendfile(2)`` where the file has a
     descriptor of a regular file and the connection is plain, else read block by block."""
 
-    def __init__(self, filelike: Any, blksize: int = 65536, /) -> None: ...
+    def __new__(cls, filelike: Any, blksize: int = 65536, /) -> Self: ...
     def __iter__(self) -> FileWrapper: ...
     def __next__(self) -> bytes: ...
     def close(self) -> None: ...
@@ -264,9 +264,9 @@ class FrameDecoder:
     :param rsv1: whether the first frame of a message may set RSV1 (permessage-deflate).
     """
 
-    def __init__(
-        self, *, masked: bool = True, max_frame: int = 1048576, rsv1: bool = False
-    ) -> None: ...
+    def __new__(
+        cls, *, masked: bool = True, max_frame: int = 1048576, rsv1: bool = False
+    ) -> Self: ...
     def feed(self, data: bytes, /) -> list[tuple[int, bool, bool, bytes]]:
         """The frames that *data* completes: (opcode, fin, rsv1, unmasked payload).
 

@@ -56,6 +56,7 @@ struct Connection {
   bool trusted = false;     // may say who its client is
   bool taken_over = false;  // an application speaks another protocol on it
   bool in_application = false;
+  unsigned users = 0;    // calls of the application that are receiving or sending right now
   Buffer* in = nullptr;  // from the server's pool
 
   [[nodiscard]] const std::string& peer_address() const noexcept {
@@ -86,6 +87,21 @@ struct Connection {
   Connection* previous_in_flight = nullptr;
   Nanoseconds request_began = 0;
   Nanoseconds request_deadline = kNever;
+};
+
+// A call that receives or sends for the application. Threads of the application may do so when the
+// request ends: the connection waits for them then.
+class ConnectionUse {
+ public:
+  explicit ConnectionUse(Connection& connection) noexcept : connection_(connection) {
+    ++connection_.users;
+  }
+  ~ConnectionUse() { --connection_.users; }
+  ConnectionUse(const ConnectionUse&) = delete;
+  ConnectionUse& operator=(const ConnectionUse&) = delete;
+
+ private:
+  Connection& connection_;
 };
 
 }  // namespace coewsgi

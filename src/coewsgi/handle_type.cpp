@@ -34,6 +34,7 @@ PyObject* handle_early_hints(PyObject* self, PyObject* fields) {
   head.append("\r\n");
   // HTTP/1.0 knows no interim responses; behind a head that was sent there is no place for one.
   if (response.minor == 0 || response.head_sent) Py_RETURN_NONE;
+  const ConnectionUse use(*connection);
   connection->server.counters().count_response(103);
   if (send_all(*connection, head) == Sent::kRaised) return nullptr;
   Py_RETURN_NONE;

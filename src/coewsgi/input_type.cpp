@@ -42,20 +42,27 @@ Nanoseconds body_deadline(const Input& input, Nanoseconds now) noexcept {
   return now + settings.body_grace + earned - input.waited;
 }
 
+// The client is invited to send the body, once, where it asked for that.
+bool invite(Input& input) noexcept {
+  if (!input.expects_continue || input.continue_sent) return true;
+  input.continue_sent = true;
+  input.connection->server.counters().count_response(100);
+  return send_all(*input.connection, "HTTP/1.1 100 Continue\r\n\r\n") != Sent::kRaised;
+}
+
 // More bytes into [data, data + size). > 0: how many; -1: an exception is set.
 ssize_t receive_body(Input& input, char* data, std::size_t size) noexcept {
-  Connection& connection = *input.connection;
-  if (input.expects_continue && !input.continue_sent) {
-    input.continue_sent = true;
-    if (send_all(connection, "HTTP/1.1 100 Continue\r\n\r\n") == Sent::kRaised) return -1;
-    connection.server.counters().count_response(100);
-  }
-  const Nanoseconds began = now_ns();
-  const ssize_t got = receive(connection, data, size, body_deadline(input, began));
-  if (input.connection == nullptr) {  // another coroutine ended the request meanwhile
-    PyErr_SetString(PyExc_RuntimeError, "the request is over");
+  if (input.receiving) {
+    PyErr_SetString(PyExc_RuntimeError, "another thread is reading this body");
     return -1;
   }
+  Connection& connection = *input.connection;
+  const ConnectionUse use(connection);
+  input.receiving = true;
+  const Nanoseconds began = now_ns();
+  ssize_t got = kReadRaised;
+  if (invite(input)) got = receive(connection, data, size, body_deadline(input, began));
+  input.receiving = false;
   if (connection.drained) input.waited += now_ns() - began;
   if (got > 0) return got;
   if (got == kReadRaised) return -1;
@@ -333,6 +340,7 @@ Input* take_input(Connection& connection, const RequestHead& head) noexcept {
   input->ended = !head.chunked && input->left == 0;
   input->expects_continue = head.expects_continue && !input->ended;
   input->continue_sent = false;
+  input->receiving = false;
   Py_CLEAR(input->trailers);
   if (head.chunked) input->chunks.reset();
   return input;

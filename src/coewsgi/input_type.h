@@ -25,6 +25,7 @@ struct Input {
   bool ended;  // all of the body was taken from the connection
   bool expects_continue;
   bool continue_sent;
+  bool receiving;  // one coroutine waits for bytes of this body
   ChunkDecoder chunks;
   PyObject* trailers;  // a list for environ, filled at the end; nullptr until asked for
 };

@@ -109,8 +109,8 @@ Next Request::run() noexcept {
   if (needs_hooks && !run_hooks()) return fail();
   const Sent sent = run_application(*response_, environ_.get());
   server_.leave_request(connection_);
-  if (sent == Sent::kRaised) {
-    // A response that is whole stays one: what raised was the iterable's close().
+  expel_users(connection_);
+  if (sent == Sent::kRaised || PyErr_Occurred() != nullptr) {
     if (!is_plain_exception()) return Next::kRaised;
     return fail();
   }
@@ -167,6 +167,7 @@ int Request::judge_exception() noexcept {
 
 Next Request::fail() noexcept {
   server_.leave_request(connection_);
+  expel_users(connection_);
   if (!is_plain_exception()) return Next::kRaised;
   const int status = judge_exception();
   if (PyErr_Occurred() != nullptr) return Next::kRaised;

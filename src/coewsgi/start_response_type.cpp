@@ -21,6 +21,7 @@ PyObject* start_response_write(PyObject* self, PyObject* object) {
   }
   std::string_view data;
   if (!as_bytes(object, &data)) return nullptr;
+  const ConnectionUse use(*response.connection);
   switch (send_body(response, data, false)) {
     case Sent::kAll:
       Py_RETURN_NONE;

@@ -254,6 +254,22 @@ bool shake_hands(Connection& connection, Nanoseconds deadline) noexcept {
   return static_cast<bool>(done);
 }
 
+void expel_users(Connection& connection) noexcept {
+  constexpr double kPause = 0.001;
+  if (connection.users == 0) return;
+  connection.lost = true;
+  Ref exception = PyErr_Occurred() != nullptr ? take_exception() : Ref();
+  while (connection.users > 0) {
+    if (connection.fd >= 0) shutdown(connection.fd, SHUT_RDWR);
+    if (coev->sleep(kPause) < 0) {  // a kill: the connection still has to outlive its users
+      Ref raised = take_exception();
+      if (!exception) exception = std::move(raised);
+    }
+  }
+  if (exception)
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.get())), exception.get());
+}
+
 void linger(Connection& connection) noexcept {
   if (connection.lost) return;
   if (connection.tls) {  // a close_notify; the peer's is not waited for

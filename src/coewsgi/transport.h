@@ -49,6 +49,11 @@ Sent send_file(Connection& connection, int file, off_t offset, std::int64_t size
 // The TLS handshake. false: failed, or an exception is set.
 bool shake_hands(Connection& connection, Nanoseconds deadline) noexcept;
 
+// Ends the calls of the application's threads that still receive or send, by shutting the socket
+// down. An exception that is set stays; one that comes meanwhile is set if there was none.
+// SWITCHES: only if there are such calls.
+void expel_users(Connection& connection) noexcept;
+
 // Says goodbye to a client that may still be sending: no more is sent, what comes is read and
 // dropped, at most 64 KiB within two seconds. Closing at once would reset the connection,
 // and the answer could be lost with it (RFC 9112, 9.6).

@@ -33,6 +33,7 @@ PyObject* upgrade_take_over(PyObject* self, PyObject* head) {
     PyErr_SetString(PyExc_RuntimeError, "the request is over, or a response was begun");
     return nullptr;
   }
+  const ConnectionUse use(*connection);
   connection->taken_over = true;
   const std::string_view data(PyBytes_AS_STRING(head),
                               static_cast<std::size_t>(PyBytes_GET_SIZE(head)));

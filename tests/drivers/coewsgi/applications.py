@@ -184,6 +184,25 @@ def responses(environ, start_response):
     return _answer(start, path.encode())
 
 
+def threads(environ, start_response):
+    """Leaves threads behind that still read the body, write, and ask for the client."""
+    stream = environ["wsgi.input"]
+    write = start_response("200 OK", [])
+
+    def keep(call, *args):
+        try:
+            while True:
+                call(*args)
+                time.sleep(0.001)
+        except Exception as error:
+            seen.append(type(error).__name__)
+
+    for call in ((stream.read, 10), (stream.read, 10), (write, b"x" * 100_000)):
+        threading.Thread(target=keep, args=call, daemon=True).start()
+    time.sleep(0.05)
+    return []
+
+
 def big(environ, start_response):
     return _answer(start_response, b"x" * int(environ["QUERY_STRING"]))
 

@@ -180,3 +180,14 @@ def test_reset_connections_leave_nothing():
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 sock.sendall(data)
         server.wait_for(connections=0, in_flight=0)
+
+
+def test_threads_that_outlive_their_request_harm_nobody():
+    with serving("threads") as server:
+        for i in range(20):
+            with server.connect() as sock:
+                sock.sendall(request("POST", "/", "Content-Length: 1000", close=False) + b"x")
+                if i % 2:
+                    time.sleep(0.1)
+                    sock.recv(100)
+        server.wait_for(connections=0, in_flight=0)
