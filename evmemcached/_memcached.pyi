@@ -1,5 +1,5 @@
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, final
 
 STORED: int
 NOT_STORED: int
@@ -21,6 +21,7 @@ MODULO: int
 OLD_MODULO: int
 RENDEZVOUS: int
 
+@final
 class Pool:
     def __new__(
         cls,
@@ -35,6 +36,7 @@ class Pool:
     def dead_for(self) -> float: ...
     def stats(self) -> dict[str, int]: ...
 
+@final
 class Cluster:
     def __new__(
         cls,

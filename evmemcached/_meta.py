@@ -10,6 +10,7 @@ import re
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from types import CodeType
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
@@ -33,6 +34,14 @@ _FLAG = re.compile(r"[!-~]+")
 #: Flags with a meaning of their own here: O ties a reply to its command, q would leave
 #: replies out, b follows from the key.
 _OURS = frozenset("Oqb")
+
+#: Flags that make a command one that must not be sent twice; of ma that is always so.
+_ONCE = {
+    "mg": frozenset("NR"),
+    "ms": frozenset("CIM"),
+    "md": frozenset("CIM"),
+    "mn": frozenset[str](),
+}
 
 _FIRST_PAUSE = 0.005  # seconds between two looks at a value that another is computing
 _LONGEST_PAUSE = 0.1
@@ -75,31 +84,31 @@ class MetaReply(NamedTuple):
         return self.status in ("HD", "VA", "MN")
 
 
-def _encoded(command: MetaCommand) -> tuple[bytes, bytes, bytes, bytes | None]:
-    verb, key, flags, value = command
+@lru_cache(1024)
+def _checked(verb: str, flags: tuple[str, ...], has_value: bool) -> tuple[bytes, bytes, bool]:
+    """A verb and flags as they are sent, and whether sending them twice does what once does."""
     if verb not in _VERBS:
         raise MemcacheIllegalInputError(f"no command of the meta protocol: {verb!r}")
-    if (value is not None) != (verb == "ms"):
+    if has_value != (verb == "ms"):
         raise MemcacheIllegalInputError("ms takes a value, and no other command")
     for flag in flags:
         if not _FLAG.fullmatch(flag) or flag[0] in _OURS:
             raise MemcacheIllegalInputError(f"no flag that can be sent: {flag!r}")
-    text = " ".join(flags)
+    once = _ONCE.get(verb)
+    repeatable = once is not None and not once.intersection(flag[0] for flag in flags)
+    return verb.encode(), " ".join(flags).encode(), repeatable
+
+
+def _encoded(
+    verb: str, key: str | bytes, flags: tuple[str, ...] = (), value: bytes | None = None
+) -> tuple[tuple[bytes, bytes, bytes, bytes | None], bool]:
+    """A command as the native part takes it, and whether it may be repeated."""
+    name, text, repeatable = _checked(verb, tuple(flags), value is not None)
     data = key.encode() if isinstance(key, str) else key
-    if verb != "mn" and data and not _PLAIN_KEY.fullmatch(data):
+    if not _PLAIN_KEY.fullmatch(data) and data and verb != "mn":
         data = b64encode(data)
-        text = f"b {text}" if text else "b"
-    return verb.encode(), data, text.encode(), value
-
-
-def _is_repeatable(command: MetaCommand) -> bool:
-    """Whether sending it twice does what sending it once does."""
-    letters = {flag[0] for flag in command.flags}
-    if command.verb == "mg":
-        return not letters & set("NR")
-    if command.verb in ("ms", "md"):
-        return not letters & set("CIM")
-    return command.verb == "mn"
+        text = b"b " + text if text else b"b"
+    return (name, data, text, value), repeatable
 
 
 def _decoded(reply: tuple[str, bytes, bytes | None]) -> MetaReply:
@@ -122,10 +131,9 @@ class MetaCommands:
 
         :raises MemcacheError: a server failed; of what others did nothing is told.
         """
-        listed = [MetaCommand(*command) for command in commands]
+        listed = [_encoded(*command) for command in commands]
         replies, failures = self._cluster.meta(
-            [_encoded(command) for command in listed],
-            all(_is_repeatable(command) for command in listed),
+            [command for command, _ in listed], all(repeatable for _, repeatable in listed)
         )
         if failures:
             raise failures[0]

@@ -14,8 +14,9 @@ import time
 class Fault:
     """What happens when *after* bytes have gone *towards* ``"client"`` or ``"server"``.
 
-    ``close``, ``reset``, ``stall`` (until the connection is closed), ``garbage`` (other
-    bytes follow), or ``delay`` (*seconds*, and then it goes on).
+    ``close``, ``reset``, ``stall`` (until the connection is closed), ``stall-reading`` (takes
+    nothing more, and closes), ``garbage`` (other bytes follow), or ``delay`` (*seconds*, and
+    then it goes on).
     """
 
     def __init__(self, action, after, towards="client", seconds=0.0):
@@ -94,6 +95,8 @@ class FaultProxy:
             return rest
         if fault.action == "garbage":
             return b"\x00VALUE END\n" + rest
+        if fault.action == "stall-reading":
+            time.sleep(0.2)
         if fault.action == "stall":
             while client.recv(65536):
                 pass

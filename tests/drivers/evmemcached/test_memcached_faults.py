@@ -113,6 +113,28 @@ def test_killed_after_every_byte_of_the_reply(proxy, client, name):
         check_nothing_crossed(client)
 
 
+@pytest.mark.parametrize("operation", ["set", "set_multi"])
+def test_killed_in_the_middle_of_a_large_request(proxy, client, operation):
+    client.socket_timeout = 5
+    client.server_max_value_length = 0
+    for after in (0, 10, 100_000):
+        evmemcached.close_pools()
+        proxy.fault = Fault("stall-reading", after, "server")
+        values = {"big": b"x" * (16 << 20), "b": "never written"}
+        call = (
+            (client.set, "big", values["big"]) if operation == "set" else (client.set_multi, values)
+        )
+        coroutine = coev.spawn(*call)
+        coev.sleep(0.05)
+        assert not coroutine.done
+        coroutine.kill()
+        coroutine.join(timeout=5)
+        assert coroutine.done
+        proxy.fault = None
+        check_nothing_crossed(client)
+        assert_all_places_are_free(proxy.address)
+
+
 @pytest.mark.parametrize("turns", range(0, 12))
 @pytest.mark.parametrize("name", ["get", "get_multi", "set", "incr"])
 def test_killed_after_any_turn(proxy, client, name, turns):
