@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "commands/failure.h"
+#include "commands/polling.h"
 #include "commands/run.h"
 #include "commands/transaction.h"
 #include "commands/turn.h"
@@ -204,7 +205,9 @@ class Batch {
 
   [[nodiscard]] bool may_join() const {
     const ConnectionObject* connection = self_->connection;
-    return joins_ && (!connection->autocommit || connection->entered);
+    // A wait callback sees one statement's result: how many rows the others met is not told.
+    return joins_ && (!connection->autocommit || connection->entered) &&
+           !commands::uses_wait_callback(connection);
   }
 
   bool execute_batch(int count, long long* affected) {
