@@ -167,6 +167,81 @@ def test_stack_size_is_respected():
     )
 
 
+@pytest.mark.parametrize("kib", [32, 64, 128])
+def test_ordinary_code_runs_on_a_small_stack(kib):
+    check_script(
+        f"""
+        import coev.monkey, io, logging, sys, threading
+        def depth(n):
+            return 0 if n == 0 else 1 + depth(n - 1)
+        def ordinary():
+            import json, re, sqlite3, ssl, urllib.request
+            assert json.dumps(json.loads('{{"a": [1, 2, {{"b": [1]}}]}}'))
+            assert re.compile(r"((a|b)*(c|d[ef]+)?\\w{{2,3}})+").match("abcdef")
+            logger = logging.Logger("x")
+            logger.addHandler(logging.StreamHandler(io.StringIO()))
+            try:
+                1 / 0
+            except ZeroDivisionError:
+                logger.exception("logged")
+            try:
+                urllib.request.urlopen("http://127.0.0.1:1/", timeout=1)
+            except OSError:
+                pass
+            database = sqlite3.connect(":memory:")
+            database.execute("create table t(a, b)")
+            ssl.create_default_context()
+            assert depth(900) == 900
+            done.append(1)
+        done = []
+        threading.stack_size({kib} * 1024)
+        assert threading.stack_size({kib} * 1024) == {kib} * 1024
+        thread = threading.Thread(target=ordinary)
+        thread.start()
+        thread.join()
+        assert done
+        print("ok")
+        """,
+        expect="ok",
+    )
+
+
+def test_recursion_through_sorting_and_others_together_ends_in_time():
+    check_script(
+        """
+        import coev.monkey, sys, threading
+        sys.setrecursionlimit(20000)
+        class Deep:
+            def __repr__(self):
+                return repr([self])
+        def sort(n):
+            try:
+                sorted([1, 2], key=lambda x: sort(n - 1))
+            except RecursionError:
+                try:
+                    repr(Deep())
+                except RecursionError:
+                    pass
+                raise
+        ended = []
+        def run():
+            for _ in range(3):
+                try:
+                    sort(100000)
+                except RecursionError:
+                    ended.append(1)
+        thread = threading.Thread(target=run)
+        if sys.version_info < (3, 12):  # one limit for all
+            sys.setrecursionlimit(1000)
+        thread.start()
+        thread.join()
+        assert ended == [1] * 3
+        print("ok")
+        """,
+        expect="ok",
+    )
+
+
 OVERRUN = """
 import coev.monkey, coev, ctypes, mmap, sys, time
 import resource

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <structmember.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <new>
@@ -326,6 +327,10 @@ PyObject* replaced_shutdown(PyObject* self, PyObject* const*, Py_ssize_t, PyObje
   return g_original.shutdown(self);
 }
 
+// What `import json` and the like need where each level of C recursion is given its worst
+// case. Stacks are address space: natively a thread gets along with less of it.
+constexpr std::size_t kLeastStackBytes = 256 * 1024;
+
 // The original checks and remembers the size. Asked for nothing it sets the
 // default, 0.
 PyObject* replaced_stack_size(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
@@ -333,8 +338,9 @@ PyObject* replaced_stack_size(PyObject* self, PyObject* const* arguments, Py_ssi
   Ref previous = Ref::steal(g_original.stack_size(self, arguments, count));
   if (!previous) return nullptr;
   const Py_ssize_t wanted = count == 0 ? 0 : PyNumber_AsSsize_t(arguments[0], nullptr);
-  Scheduler::set_stack_bytes(wanted == 0 ? thread_state::default_stack_bytes()
-                                         : static_cast<std::size_t>(wanted));
+  Scheduler::set_stack_bytes(wanted == 0
+                                 ? thread_state::default_stack_bytes()
+                                 : std::max(static_cast<std::size_t>(wanted), kLeastStackBytes));
   return previous.release();
 }
 
