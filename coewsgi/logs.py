@@ -36,12 +36,10 @@ def reopen() -> None:
     """Open the files again, after something has moved them away (logrotate, USR1)."""
     for logger in (ERROR, ACCESS):
         for handler in logger.handlers:
-            if isinstance(handler, logging.FileHandler):
+            if isinstance(handler, WatchedFileHandler):
+                # At once, and not with the next entry: whoever sent the signal looks.
                 handler.acquire()
                 try:
-                    handler.close()
-                    # A closed file handler opens its file at the next entry; now is better,
-                    # because whoever sent the signal looks for the file.
-                    handler.stream = handler._open()
+                    handler.reopenIfNeeded()
                 finally:
                     handler.release()

@@ -49,10 +49,10 @@ class Heartbeats:
     def beat(self, place: int) -> None:
         self._FORMAT.pack_into(self._memory, place * self._FORMAT.size, time.monotonic())
 
-    def silence(self, place: int) -> float:
-        """Seconds since the last beat."""
-        last: float = self._FORMAT.unpack_from(self._memory, place * self._FORMAT.size)[0]
-        return time.monotonic() - last
+    def last(self, place: int) -> float:
+        """When it was, by time.monotonic()."""
+        value: float = self._FORMAT.unpack_from(self._memory, place * self._FORMAT.size)[0]
+        return value
 
 
 class _Child:
@@ -174,8 +174,7 @@ class Master:
             pass
 
     def _is_ready(self) -> bool:
-        now = time.monotonic()
-        return any(now - child.started > _SOUND_SECONDS for child in self._children.values())
+        return any(self._heartbeats.last(c.place) > c.started for c in self._children.values())
 
     def _act(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
@@ -213,7 +212,7 @@ class Master:
             pass  # it has ended, and _reap() will see that
 
     def _reap(self) -> int:
-        """Forget the children that have ended. Returns the exit status of one that failed."""
+        """Forget the children that have ended. Returns LOAD_FAILED if one could not begin."""
         failed = 0
         for pid in list(self._children):
             try:
@@ -226,7 +225,7 @@ class Master:
             code = os.waitstatus_to_exitcode(status)
             if child.ending or code in (0, CONFIG_CHANGED):
                 continue
-            failed = code if code > 0 else 1
+            failed = failed or (code if code == LOAD_FAILED else 0)
             self._note_failure(child, code)
         return failed
 
@@ -244,8 +243,8 @@ class Master:
     def _kill_silent(self) -> None:
         limit = self._options.worker_timeout
         for child in list(self._children.values()):
-            silence = self._heartbeats.silence(child.place)
-            if limit and min(silence, time.monotonic() - child.started) > limit:
+            silence = time.monotonic() - max(self._heartbeats.last(child.place), child.started)
+            if limit and silence > limit:
                 logs.ERROR.critical("worker %d stood still for %.0f s", child.pid, silence)
                 self._signal(child, signal.SIGKILL)
                 child.started = time.monotonic()  # once, while its end is on the way
@@ -299,9 +298,9 @@ class Master:
             prepare_process(options)
             privileges.drop(options.user, options.group)
             application = self._application or self._load()
-        except Exception:
+        except Exception as error:
             logs.ERROR.error("the application cannot be loaded:\n%s", traceback.format_exc())
-            return LOAD_FAILED if not options.reload else self._wait_for_change()
+            return LOAD_FAILED if not options.reload else self._wait_for_change(error)
         worker = Worker(
             application,
             options,
@@ -313,11 +312,13 @@ class Master:
         worker.run()
         return CONFIG_CHANGED if changed else 0
 
-    def _wait_for_change(self) -> int:
-        from coewsgi.reload import Watch
+    def _wait_for_change(self, error: Exception) -> int:
+        from coewsgi.reload import Watch, files_of
 
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-        Watch(self._options.reload_extra_file).wait()
+        for number in (signal.SIGTERM, signal.SIGQUIT):
+            signal.signal(number, lambda *_: os._exit(0))
+        # The module that failed is not among the loaded ones.
+        Watch((*self._options.reload_extra_file, *files_of(error))).wait()
         return CONFIG_CHANGED
 
     def _watch(self, worker: Worker) -> list[str]:

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable
 
 
@@ -21,6 +22,14 @@ def watched_files(extra: Iterable[str] = ()) -> set[str]:
         else:
             files.add(path)
     return files
+
+
+def files_of(error: BaseException) -> set[str]:
+    """The files that *error* passed through, and that with the wrong syntax."""
+    files = {frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)}
+    if isinstance(error, SyntaxError) and error.filename:
+        files.add(error.filename)
+    return {path for path in files if os.path.isabs(path)}
 
 
 def _stamp(path: str) -> tuple[int, int] | None:
