@@ -57,6 +57,8 @@ struct ConnectionObject {
   int replication_type;  // 0, or REPLICATION_* of the module
   double timeout;        // seconds for each statement; below 0: without limit
 
+  PyObject* pipeline;  // borrowed: the block of pipeline() that has the turn, or null
+
   // A query whose waits the program does: by poll() of an asynchronous connection, or in the wait
   // callback.
   unsigned char poll_state;  // commands/polling.h

@@ -5,6 +5,7 @@
 #include "types/connection_type.h"
 #include "types/cursor_type.h"
 #include "types/module_functions.h"
+#include "types/pipeline.h"
 #include "types/replication_type.h"
 #include "values/values.h"
 
@@ -23,9 +24,9 @@ PyModuleDef definition = {PyModuleDef_HEAD_INIT,
 
 bool fill(PyObject* module) {
   return values::add_to_module(module) && types::add_connection(module) &&
-         types::add_cursor(module) && types::add_replication_connection(module) &&
-         types::add_replication_cursor(module) && types::add_replication_message(module) &&
-         objects::add_to_module(module) &&
+         types::add_cursor(module) && types::add_pipeline(module) &&
+         types::add_replication_connection(module) && types::add_replication_cursor(module) &&
+         types::add_replication_message(module) && objects::add_to_module(module) &&
          PyModule_AddFunctions(module, types::kModuleFunctions) == 0 &&
          PyModule_AddIntConstant(module, "__libpq_version__", PQlibVersion()) == 0;
 }

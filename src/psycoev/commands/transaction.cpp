@@ -36,24 +36,23 @@ bool is_in_transaction(const ConnectionObject* connection) noexcept {
   return status != PQTRANS_IDLE && status != PQTRANS_UNKNOWN;
 }
 
+void begin_statement(const ConnectionObject* connection, char* sql) noexcept {
+  const bool isolated = connection->isolation_level != kIsolationDefault;
+  const auto choose = [](int setting, const char* off, const char* on) {
+    return setting == kSettingDefault ? "" : setting != 0 ? on : off;
+  };
+  std::snprintf(sql, kBeginSize, "BEGIN%s%s%s%s", isolated ? " ISOLATION LEVEL " : "",
+                isolated ? isolation_name(connection->isolation_level) : "",
+                choose(connection->readonly, " READ WRITE", " READ ONLY"),
+                choose(connection->deferrable, " NOT DEFERRABLE", " DEFERRABLE"));
+}
+
 bool begin_if_needed(ConnectionObject* connection, CursorObject* cursor, std::int64_t deadline) {
   if (is_manual(connection) || connection->session->transaction_status() != PQTRANS_IDLE) {
     return true;
   }
-  if (connection->isolation_level == kIsolationDefault && connection->readonly == kSettingDefault &&
-      connection->deferrable == kSettingDefault) {
-    return run_command(connection, cursor, "BEGIN", deadline);
-  }
-  const bool isolated = connection->isolation_level != kIsolationDefault;
-  char sql[128];
-  std::snprintf(sql, sizeof sql, "BEGIN %s%s%s%s", isolated ? "ISOLATION LEVEL " : "",
-                isolated ? isolation_name(connection->isolation_level) : "",
-                connection->readonly == kSettingDefault ? ""
-                : connection->readonly != 0             ? " READ ONLY"
-                                                        : " READ WRITE",
-                connection->deferrable == kSettingDefault ? ""
-                : connection->deferrable != 0             ? " DEFERRABLE"
-                                                          : " NOT DEFERRABLE");
+  char sql[kBeginSize];
+  begin_statement(connection, sql);
   return run_command(connection, cursor, sql, deadline);
 }
 

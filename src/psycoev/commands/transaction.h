@@ -14,6 +14,10 @@ constexpr int kSettingDefault = 2;
 // What SQL calls an isolation level (1 to 4).
 [[nodiscard]] const char* isolation_name(int level) noexcept;
 
+// BEGIN with the connection's characteristics, into a buffer of kBeginSize.
+constexpr int kBeginSize = 128;
+void begin_statement(const ConnectionObject* connection, char* sql) noexcept;
+
 // Sends BEGIN with the connection's characteristics where a statement needs it.
 // REQUIRES: the turn. SWITCHES: only if it sends.
 [[nodiscard]] bool begin_if_needed(ConnectionObject* connection, CursorObject* cursor,

@@ -130,6 +130,16 @@ class Session {
   // Events of COEV_*. above 0; 0 the deadline passed; below 0 an Outcome was stored.
   [[nodiscard]] Outcome wait(int events, std::int64_t deadline, int* seen);
 
+  // Pipeline mode (libpq, "Pipeline Mode"): statements go out while answers are still to come.
+  [[nodiscard]] Outcome enter_pipeline() noexcept { return send(PQenterPipelineMode(*pg_)); }
+  [[nodiscard]] Outcome exit_pipeline() noexcept { return send(PQexitPipelineMode(*pg_)); }
+  [[nodiscard]] Outcome send_in_pipeline(const char* sql) noexcept {
+    return send(PQsendQueryParams(*pg_, sql, 0, nullptr, nullptr, nullptr, nullptr, 0));
+  }
+  // Asks the server for the answers so far; a synchronization also ends an error's silence.
+  [[nodiscard]] Outcome request_answers() noexcept { return send(PQsendFlushRequest(*pg_)); }
+  [[nodiscard]] Outcome synchronize() noexcept { return send(PQpipelineSync(*pg_)); }
+
   // Waits for what the server sends by itself, and reads it. kDone also when another coroutine
   // wants the connection: the caller leaves, and enters again behind it.
   // REQUIRES: the turn, and that no query runs. SWITCHES: always.

@@ -423,8 +423,9 @@ std::vector<Definition> joined(std::initializer_list<const Definition*> tables) 
 
 bool add_connection(PyObject* module) {
   // CPython keeps pointers into both.
-  static auto methods = joined<PyMethodDef>(
-      {kMethods, kSettingsMethods, kTwoPhaseMethods, kQuestionMethods, kNotificationMethods});
+  static auto methods =
+      joined<PyMethodDef>({kMethods, kSettingsMethods, kTwoPhaseMethods, kQuestionMethods,
+                           kNotificationMethods, kPipelineMethods});
   static auto attributes = joined<PyGetSetDef>({kAttributes, kSettingsAttributes});
   static PyType_Slot slots[] = {
       {Py_tp_doc, const_cast<char*>("connection(dsn, async_=False): a session with a server.")},

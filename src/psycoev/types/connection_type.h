@@ -21,6 +21,7 @@ extern PyGetSetDef kSettingsAttributes[];
 extern PyMethodDef kTwoPhaseMethods[];
 extern PyMethodDef kQuestionMethods[];
 extern PyMethodDef kNotificationMethods[];
+extern PyMethodDef kPipelineMethods[];
 
 // extensions.ConnectionInfo.
 [[nodiscard]] bool add_connection_info(PyObject* module);

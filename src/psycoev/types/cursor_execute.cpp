@@ -11,6 +11,7 @@
 #include "types/cursor_result.h"
 #include "types/cursor_type.h"
 #include "types/named_cursor.h"
+#include "types/pipeline.h"
 #include "values/adapt.h"
 #include "values/encoding.h"
 #include "values/error.h"
@@ -206,7 +207,8 @@ class Batch {
   [[nodiscard]] bool may_join() const {
     const ConnectionObject* connection = self_->connection;
     // A wait callback sees one statement's result: how many rows the others met is not told.
-    return joins_ && (!connection->autocommit || connection->entered) &&
+    return joins_ && !is_in_pipeline(connection) &&
+           (!connection->autocommit || connection->entered) &&
            !commands::uses_wait_callback(connection);
   }
 
@@ -369,6 +371,7 @@ bool execute_query(CursorObject* self, std::int64_t deadline, bool begins) {
   const Ref query = Ref::borrowed(self->query);
   const char* sql = PyBytes_AS_STRING(query.get());
   if (connection->is_async) return begin_async_query(self, sql);
+  if (is_in_pipeline(connection)) return pipeline_execute(self, sql, deadline);
   const commands::Turn turn(connection, deadline);
   ResultPtr result;
   return turn && (!begins || commands::begin_if_needed(connection, self, deadline)) &&

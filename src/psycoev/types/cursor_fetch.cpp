@@ -5,6 +5,7 @@
 #include "types/cursor_result.h"
 #include "types/cursor_type.h"
 #include "types/named_cursor.h"
+#include "types/pipeline.h"
 #include "values/error.h"
 #include "values/result_set.h"
 
@@ -33,6 +34,7 @@ PyObject* no_results() {
 
 bool can_fetch(CursorObject* self, const char* name) {
   if (!require_open_cursor(self) || !require_no_async_query(self, name)) return false;
+  if (is_in_pipeline(self->connection) && !pipeline_receive(self)) return false;
   if (self->result != nullptr || self->name != nullptr) return true;
   no_results();
   return false;
