@@ -71,7 +71,7 @@ class PostgresServer:
         return f"host={self.folder} port={self.port} user=postgres dbname=test"
 
     def url(self, scheme="postgresql", database="test"):
-        return f"{scheme}://postgres@127.0.0.1:{self.port}/{database}"
+        return f"{scheme}://postgres:trusted@127.0.0.1:{self.port}/{database}"
 
     def _command(self, program, *arguments):
         return [*self._as_user, os.path.join(binary_folder(), program), *arguments]
