@@ -211,7 +211,7 @@ format: build  ## Format all sources
 stubtest: build  ## Compare the type stubs with the module
 	$(tools) -e '.[lint]' --no-build-isolation
 	$(BIN)/python -m mypy.stubtest coev
-	$(BIN)/python -m mypy.stubtest evmemcached._memcached
+	$(BIN)/python -m mypy.stubtest evmemcached._memcached coewsgi._coewsgi cqsl._cqsl
 	$(BIN)/python -m mypy.stubtest --allowlist tests/drivers/psycoev/stubtest_allowlist.txt psycoev._psycopg
 
 .PHONY: docs

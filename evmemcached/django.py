@@ -13,9 +13,10 @@ from django.core.cache.backends.memcached import BaseMemcachedCache
 import evmemcached
 
 
-class EvMemcachedCache(BaseMemcachedCache):
+class EvMemcachedCache(BaseMemcachedCache):  # type: ignore[misc, unused-ignore]
     """Django's cache on evmemcached."""
 
     def __init__(self, server: str | list[str], params: dict[str, Any]) -> None:
         super().__init__(server, params, library=evmemcached, value_not_found_exception=ValueError)
-        self._options = {"pickleProtocol": pickle.HIGHEST_PROTOCOL} | self._options
+        given: dict[str, Any] = params.get("OPTIONS") or {}
+        self._options = {"pickleProtocol": pickle.HIGHEST_PROTOCOL} | given

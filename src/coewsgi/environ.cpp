@@ -37,7 +37,9 @@ PyObject* method_object(std::string_view method) noexcept {
   for (Known& candidate : known) {
     if (candidate.text != method) continue;
     if (candidate.object == nullptr)
-      candidate.object = PyUnicode_InternFromString(candidate.text.data());
+      // The texts are literals: behind each stands a zero.
+      candidate.object = PyUnicode_InternFromString(
+          candidate.text.data());  // NOLINT(bugprone-suspicious-stringview-data-usage)
     return Py_XNewRef(candidate.object);
   }
   return latin1(method);

@@ -1,5 +1,6 @@
 #include "frame_decoder_type.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -122,7 +123,7 @@ PyObject* encode_frame(PyObject*, PyObject* args) noexcept {
     bytes = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(header.size() + size));
     if (bytes != nullptr) {
       char* to = PyBytes_AS_STRING(bytes);
-      std::memcpy(to, header.data(), header.size());
+      std::copy(header.begin(), header.end(), to);
       if (size != 0) std::memcpy(to + header.size(), payload.buf, size);
       if (mask_bytes != nullptr) apply_mask(to + header.size(), size, mask, 0);
     }

@@ -230,7 +230,8 @@ PyObject* input_read1(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   if (size == 0) return PyBytes_FromStringAndSize(nullptr, 0);
   if (fill_pending(input) < 0) return nullptr;
   size = std::min(size, input.pending.size());
-  PyObject* bytes = PyBytes_FromStringAndSize(input.pending.data(), static_cast<Py_ssize_t>(size));
+  const std::string_view taken = input.pending.substr(0, size);
+  PyObject* bytes = PyBytes_FromStringAndSize(taken.data(), static_cast<Py_ssize_t>(taken.size()));
   input.pending.remove_prefix(size);
   return bytes;
 }
@@ -258,7 +259,7 @@ PyObject* read_line(Input& input, std::size_t most) noexcept {
     std::size_t size = std::min(input.pending.size(), most - line.size());
     const std::size_t newline = input.pending.substr(0, size).find('\n');
     if (newline != std::string_view::npos) size = newline + 1;
-    line.append(input.pending.data(), size);
+    line.append(input.pending.substr(0, size));
     input.pending.remove_prefix(size);
     if (newline != std::string_view::npos) break;
   }

@@ -51,4 +51,6 @@ PyObject* make_module() noexcept {
 }  // namespace
 }  // namespace coewsgi
 
-PyMODINIT_FUNC PyInit__coewsgi() { return coewsgi::make_module(); }
+PyMODINIT_FUNC PyInit__coewsgi() {  // NOLINT(bugprone-reserved-identifier): CPython's name
+  return coewsgi::make_module();
+}

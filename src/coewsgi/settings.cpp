@@ -61,6 +61,7 @@ bool to_server_field(const char* value, std::string* field) noexcept {
 }  // namespace
 
 // Every argument is named once here with its variable, once in the table that checks it.
+// NOLINTNEXTLINE(readability-function-size): nearly all of it is these tables
 bool Settings::parse(PyObject* args, PyObject* kwargs) noexcept {
   static const char* const kNames[] = {"app",
                                        "limit_request_line",

@@ -34,7 +34,7 @@ bool fill(PyObject* module) {
 }  // namespace
 }  // namespace psycoev
 
-PyMODINIT_FUNC PyInit__psycopg() {
+PyMODINIT_FUNC PyInit__psycopg() {  // NOLINT(bugprone-reserved-identifier): CPython's name
   using namespace psycoev;
   coev = coev_import();
   if (coev == nullptr) return nullptr;

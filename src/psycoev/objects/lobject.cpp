@@ -44,13 +44,13 @@ bool parse_mode(const char* text, Mode& mode) {
   if (rest.starts_with("rw")) {
     mode.access = kRead | kWrite;
     rest.remove_prefix(2);
-  } else if (rest.starts_with("r")) {
+  } else if (rest.starts_with('r')) {
     mode.access = kRead;
     rest.remove_prefix(1);
-  } else if (rest.starts_with("w")) {
+  } else if (rest.starts_with('w')) {
     mode.access = kWrite;
     rest.remove_prefix(1);
-  } else if (rest.starts_with("n")) {
+  } else if (rest.starts_with('n')) {
     rest.remove_prefix(1);
   } else {
     mode.access = kRead;

@@ -90,9 +90,8 @@ void Session::recover() noexcept {
     // The query may have ended before the cancel came: the server then ignores it. It cannot hit
     // the next query, because the server has signalled its process before it ends the cancel's
     // connection, and that end was waited for.
-    if (PQtransactionStatus(*pg_) != PQTRANS_ACTIVE && PQisBusy(*pg_) == 0) {
-      in_step = drain(deadline);
-    } else if (cancel(deadline, error) == Outcome::kDone && *pg_ != nullptr) {
+    const bool has_ended = PQtransactionStatus(*pg_) != PQTRANS_ACTIVE && PQisBusy(*pg_) == 0;
+    if (has_ended || (cancel(deadline, error) == Outcome::kDone && *pg_ != nullptr)) {
       in_step = drain(deadline);
     }
   }

@@ -151,7 +151,7 @@ namespace {
 
 void count_rows(PGresult* result, long long* affected) noexcept {
   const char* text = PQcmdTuples(result);
-  *affected = *text == '\0' || *affected < 0 ? -1 : *affected + std::atoll(text);
+  *affected = *text == '\0' || *affected < 0 ? -1 : *affected + std::strtoll(text, nullptr, 10);
 }
 
 }  // namespace

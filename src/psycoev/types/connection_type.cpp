@@ -357,8 +357,11 @@ PyMethodDef kMethods[] = {
      "isexecuting() -> whether an asynchronous query is underway"},
     {nullptr, nullptr, 0, nullptr}};
 
-#define EXCEPTION(name, field) \
-  { name, get_exception, nullptr, "The exception class of this name.", &values::exceptions.field }
+#define EXCEPTION(name, field)                                         \
+  {                                                                    \
+    name, get_exception, nullptr, "The exception class of this name.", \
+        static_cast<void*>(&values::exceptions.field)                  \
+  }
 
 PyGetSetDef kAttributes[] = {
     {"status", get_status, nullptr, "extensions.STATUS_*", nullptr},

@@ -32,7 +32,7 @@ namespace {
 
 long long affected_rows(PGresult* result) {
   const char* text = PQcmdTuples(result);
-  return *text != '\0' ? std::atoll(text) : -1;
+  return *text != '\0' ? std::strtoll(text, nullptr, 10) : -1;
 }
 
 }  // namespace

@@ -103,7 +103,8 @@ class ArrayParser {
     std::string text;
     text.reserve(static_cast<size_t>(size));
     for (const char* end = start + size; start < end; ++start) {
-      if (*start == '\\' && ++start == end) break;
+      if (*start == '\\') ++start;
+      if (start == end) break;
       text.push_back(*start);
     }
     return append(text.c_str(), static_cast<Py_ssize_t>(text.size()));

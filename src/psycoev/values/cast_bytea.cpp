@@ -36,14 +36,12 @@ PyType_Slot chunk_slots[] = {{Py_tp_doc, const_cast<char*>("The bytes of one byt
 PyType_Spec chunk_spec = {"psycoev._psycopg.chunk", offsetof(ChunkObject, bytes), 1,
                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, chunk_slots};
 
-constexpr std::array<signed char, 256> kNibbles = [] {
-  std::array<signed char, 256> table{};
-  for (auto& entry : table) entry = -1;
-  for (int i = 0; i < 10; ++i) table[static_cast<size_t>('0' + i)] = static_cast<signed char>(i);
-  for (int i = 0; i < 6; ++i) {
-    table[static_cast<size_t>('a' + i)] = static_cast<signed char>(10 + i);
-    table[static_cast<size_t>('A' + i)] = static_cast<signed char>(10 + i);
-  }
+constexpr std::array<int, 256> kNibbles = [] {
+  std::array<int, 256> table{};
+  for (int& entry : table) entry = -1;
+  for (unsigned char c = '0'; c <= '9'; ++c) table[c] = c - '0';
+  for (unsigned char c = 'a'; c <= 'f'; ++c) table[c] = c - 'a' + 10;
+  for (unsigned char c = 'A'; c <= 'F'; ++c) table[c] = c - 'A' + 10;
   return table;
 }();
 
@@ -116,10 +114,12 @@ PyObject* cast_bytea(const char* data, Py_ssize_t size, CursorObject*) {
 }  // namespace psycoev::values
 
 // Programs that load the extension with ctypes know this cast by psycopg2's name for it.
+// NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" __attribute__((visibility("default"))) PyObject* typecast_BINARY_cast(const char* data,
                                                                                  Py_ssize_t size,
                                                                                  PyObject* cursor);
 
+// NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" PyObject* typecast_BINARY_cast(const char* data, Py_ssize_t size, PyObject*) {
   if (data == nullptr) Py_RETURN_NONE;
   return psycoev::values::cast_bytea(data, size, nullptr);

@@ -150,7 +150,7 @@ class IntervalParser {
     const char* start = at_;
     while (at_ < end_ && is_alphabetic(*at_)) ++at_;
     std::string_view unit(start, static_cast<size_t>(at_ - start));
-    if (unit.ends_with("s")) unit.remove_suffix(1);
+    if (unit.ends_with('s')) unit.remove_suffix(1);
     if (unit == "year") {
       days_ += value * 365;
     } else if (unit == "mon") {

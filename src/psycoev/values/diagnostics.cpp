@@ -61,7 +61,7 @@ void diagnostics_dealloc(PyObject* object) {
   Py_DECREF(type);
 }
 
-constexpr PyGetSetDef field(const char* name, int code) {
+PyGetSetDef field(const char* name, int code) {
   return {name, diagnostics_field, nullptr, nullptr,
           reinterpret_cast<void*>(static_cast<intptr_t>(code))};
 }

@@ -13,6 +13,7 @@ struct TlsIndex {
   std::size_t module;
   std::size_t offset;
 };
+// NOLINTNEXTLINE(bugprone-reserved-identifier, readability-identifier-naming): glibc's name
 extern "C" void* __tls_get_addr(TlsIndex* index);
 #define COEV_FINDS_VARIABLES 1
 #endif
