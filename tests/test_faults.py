@@ -816,7 +816,10 @@ def test_a_task_group_may_give_way_between_any_two_instructions(name):
         if frame.f_code.co_name == sys.argv[1] and "_task_group" in frame.f_code.co_filename:
             frame.f_trace_opcodes = True
             if event == "opcode":
-                coev.yield_now()
+                try:
+                    coev.yield_now()
+                except BaseException as error:  # who is preempted gets it where it waits next
+                    coev.current()._postpone(error)
             return tracer
     def work(turns, fails):
         for _ in range(turns):
