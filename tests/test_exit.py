@@ -200,8 +200,8 @@ def test_finally_blocks_of_spawned_coroutines_run_and_may_wait():
     assert sorted(out.split("\n")) == ["", "finally 0", "finally 1", "finally 2"]
 
 
+@pytest.mark.skipif(sys.version_info[:2] == (3, 12), reason="3.12 starts no thread at exit")
 def test_thread_may_start_another_while_it_is_waited_for_at_the_end():
-    # Natively not on 3.12.
     check("""
     def first():
         time.sleep(0.005)
@@ -594,3 +594,31 @@ def test_embedded_interpreter_finalizes_with_parked_coroutines():
     ctypes.pythonapi.Py_Exit(3)
     """)
     assert done.returncode == 3 and done.stdout == "ok\n", describe(done)
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 12), reason="other versions start it")
+def test_no_thread_starts_at_exit_on_3_12():
+    check_script(
+        """
+        import coev.monkey
+        import atexit, threading, time
+
+        def start(where):
+            try:
+                threading.Thread(target=print, args=("ran",)).start()
+            except RuntimeError as error:
+                print(where, error)
+
+        def late():
+            time.sleep(0.01)
+            start("thread")
+
+        atexit.register(start, "atexit")
+        threading._register_atexit(start, "threading")
+        threading.Thread(target=late).start()
+        """,
+        expect="\n".join(
+            f"{where} can't create new thread at interpreter shutdown"
+            for where in ("threading", "thread", "atexit")
+        ),
+    )

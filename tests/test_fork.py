@@ -227,7 +227,10 @@ def test_child_of_main_runs_its_atexit_handlers():
     start(time.sleep, 20)
     def handler():
         time.sleep(0.001)
-        print("exit", start(time.sleep, 0.001).join())
+        coev.spawn(time.sleep, 0.001).join()
+        if sys.version_info[:2] != (3, 12):  # which starts no thread at exit
+            start(time.sleep, 0.001).join()
+        print("exit")
     atexit.register(handler)
     pid = os.fork()
     if pid:
@@ -237,7 +240,7 @@ def test_child_of_main_runs_its_atexit_handlers():
     """,
         expect=None,
     )
-    assert out.split("\n") == ["exit None", "exit None", ""]
+    assert out.split("\n") == ["exit", "exit", ""]
 
 
 def test_finalizers_of_other_coroutines_locals_may_call_into_the_scheduler_during_fork():
