@@ -73,6 +73,11 @@ pytest-debian: build
 	$(tools) 'tox>=4'
 	$(BIN)/tox run -e debian $(if $(TESTS),-- $(abspath $(TESTS)))
 
+STRESS ?= 60
+.PHONY: stress
+stress: build  ## Kills, signals, forks and native threads on checked data for STRESS=60 seconds
+	$(BIN)/python tests/stress/storm.py $(STRESS)
+
 # Hours, for all. STDLIB='--list gevent' or STDLIB=test_queue runs less, PYTHONS=python3
 # elsewhere.
 .PHONY: stdlib

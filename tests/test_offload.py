@@ -86,14 +86,16 @@ def test_offload_needs_a_callable(arguments):
 
 
 def test_interrupted_call_goes_on_by_itself():
-    event, done = threading.Event(), threading.Event()
+    begun, event, done = threading.Event(), threading.Event(), threading.Event()
 
     def work():
+        begun.set()
         event.wait()
         done.set()
 
     c = coev.spawn(coev.offload, work)
-    coev.sleep(0.01)
+    while not begun.is_set():
+        coev.sleep(0.001)
     c.kill()
     c.join()
     assert not done.is_set()
