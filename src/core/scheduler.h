@@ -144,11 +144,12 @@ class Scheduler {
   // SWITCHES: only if it has not.
   Status park_for_permit(Deadline deadline) noexcept;
 
-  // Counts an operation that succeeded without parking, and yields when the
-  // coroutine has done many of them in a row.
+  // Counts an operation that is about to be tried without parking, and yields when the
+  // coroutine has done many of them in a row. An interrupt counts at once, because a
+  // coroutine whose operations never wait, and which others preempt, would never see it.
   // SWITCHES: only if the quota is spent. ERRORS: kInterrupted.
   Status spend_quota() noexcept {
-    if (++operations_ < kOperationQuota) [[likely]]
+    if (++operations_ < kOperationQuota && !current_->interrupt_pending) [[likely]]
       return Status::kOk;
     ++stats_.quota_yields;
     return yield();

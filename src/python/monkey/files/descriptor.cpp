@@ -251,10 +251,7 @@ Py_ssize_t Descriptor::write(iovec* buffers, int count, Py_ssize_t* written) noe
   Scheduler& scheduler = thread_state::scheduler();
   *written = 0;
   use_up(buffers, count, 0);  // empty ones at the beginning
-  // An exception that waits for the next wait does not wait for a full pipe.
-  const auto turn = [&] {
-    return scheduler.current().interrupt_pending ? Status::kInterrupted : scheduler.spend_quota();
-  };
+  const auto turn = [&] { return scheduler.spend_quota(); };
   Patience patience(scheduler);
   for (;;) {
     const Status quota = python::wait(turn);
