@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sched.h>
-#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,11 +20,25 @@ constexpr std::int64_t kNearNs = 3'000'000;
 constexpr std::int64_t kRoundingNs = 1'000'000;
 // The clock never strikes sooner than this: what is due meanwhile wakes together.
 constexpr std::int64_t kShortestNs = 50'000;
+// What is long over: such a clock strikes at once.
+constexpr std::int64_t kPastNs = 1;
 // Without descriptors nobody can end a sleep: it is short.
 constexpr std::int64_t kBlindNs = 2'000'000;
 constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
 void ignore_alarm(struct ev_loop*, ev_timer*, int) noexcept {}
+
+int make_clock() noexcept { return timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC); }
+
+// Has the clock strike at `ns`, or not any more at 0. False if it is none: the program may
+// have closed it, and the number be another file's, of which nothing is read or written so.
+bool set(int clock, std::int64_t ns) noexcept {
+  itimerspec time{};
+  time.it_value = {ns / kNsPerSecond, ns % kNsPerSecond};
+  return clock >= 0 && timerfd_settime(clock, TFD_TIMER_ABSTIME, &time, nullptr) == 0;
+}
+
+void silence(struct ev_loop*, ev_io* clock, int) noexcept { static_cast<void>(set(clock->fd, 0)); }
 
 }  // namespace
 
@@ -41,7 +54,7 @@ void Loop::create() noexcept {
   lost_.store(false);
   rung_.store(false);
   ev_init(&alarm_, ignore_alarm);
-  const int bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  const int bell = make_clock();
   if (bell < 0) return;
   const LibevScope scope(calls_);
   loop_ = ev_loop_new(EVFLAG_NOENV | unsigned{EVBACKEND_EPOLL});
@@ -50,11 +63,11 @@ void Loop::create() noexcept {
     return;
   }
   queue_fd_.store(calls_.queue);
-  ev_io_init(&bell_, woken, bell, EV_READ);
+  ev_io_init(&bell_, silence, bell, EV_READ);
   ev_io_start(loop_, &bell_);
   bell_fd_.store(bell);
-  const int clock = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-  ev_io_init(&clock_, clock_struck, clock, EV_READ);
+  const int clock = make_clock();
+  ev_io_init(&clock_, silence, clock, EV_READ);
   if (clock >= 0) ev_io_start(loop_, &clock_);
   clock_fd_.store(clock);
 }
@@ -110,9 +123,7 @@ void Loop::wake() noexcept {
   ringing_.fetch_add(1);
   if (!rung_.exchange(true) && sleeping_.load()) {
     const int error = errno;
-    const std::uint64_t once = 1;
-    const int bell = bell_fd_.load();
-    if (bell >= 0) static_cast<void>(!write(bell, &once, sizeof once));
+    static_cast<void>(set(bell_fd_.load(), kPastNs));
     errno = error;
   }
   ringing_.fetch_sub(1);
@@ -139,10 +150,17 @@ void Loop::sleep(Deadline deadline) noexcept {
     nanosleep(&step, nullptr);
     return;
   }
+  // The bell may have been closed by somebody who told nobody. A near deadline is waited for
+  // without it.
+  if (left >= kNearNs && !set(bell_fd_.load(), 0)) {
+    lost_.store(true);
+    bell_fd_.store(-1);
+    return;
+  }
   sleeping_.store(true);
   if (rung_.load()) {
     run(EVRUN_NOWAIT);
-  } else if (left < kNearNs && set_clock(std::max(deadline.ns(), now + kShortestNs))) {
+  } else if (left < kNearNs && set(clock_fd_.load(), std::max(deadline.ns(), now + kShortestNs))) {
     run(EVRUN_ONCE);
   } else {
     if (!deadline.is_never()) {
@@ -156,26 +174,6 @@ void Loop::sleep(Deadline deadline) noexcept {
   }
   sleeping_.store(false);
   rung_.store(false);
-}
-
-// False when there is none, or it has been closed.
-bool Loop::set_clock(std::int64_t ns) noexcept {
-  itimerspec time{};
-  time.it_value = {ns / kNsPerSecond, ns % kNsPerSecond};
-  const int clock = clock_fd_.load(std::memory_order_relaxed);
-  return clock >= 0 && timerfd_settime(clock, TFD_TIMER_ABSTIME, &time, nullptr) == 0;
-}
-
-void Loop::clock_struck(struct ev_loop*, ev_io* clock, int) noexcept {
-  std::uint64_t times = 0;
-  while (read(clock->fd, &times, sizeof times) < 0 && errno == EINTR) {
-  }
-}
-
-void Loop::woken(struct ev_loop*, ev_io* bell, int) noexcept {
-  std::uint64_t times = 0;
-  while (read(bell->fd, &times, sizeof times) < 0 && errno == EINTR) {
-  }
 }
 
 }  // namespace coev

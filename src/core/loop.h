@@ -54,15 +54,12 @@ class Loop {
   void create() noexcept;
   void destroy() noexcept;
   void run(int flags) noexcept;
-  [[nodiscard]] bool set_clock(std::int64_t ns) noexcept;
-  static void clock_struck(struct ev_loop* loop, ev_io* clock, int events) noexcept;
-  static void woken(struct ev_loop* loop, ev_io* alarm, int events) noexcept;
 
   struct ev_loop* loop_ = nullptr;
   LibevCalls calls_;
   ev_timer alarm_;  // for far deadlines
   ev_io clock_;     // a timerfd, for near ones; -1 if there is none
-  ev_io bell_;      // an eventfd, which ends a sleep
+  ev_io bell_;      // another timerfd, which ends a sleep
 
   std::atomic<int> clock_fd_{-1};  // -1: none, or lost
   std::atomic<int> bell_fd_{-1};
