@@ -22,6 +22,8 @@ constexpr std::int64_t kRoundingNs = 1'000'000;
 constexpr std::int64_t kShortestNs = 50'000;
 // What is long over: such a clock strikes at once.
 constexpr std::int64_t kPastNs = 1;
+// How long the bell is believed to be there without a look at it.
+constexpr std::int64_t kTrustNs = 100'000'000;
 // Without descriptors nobody can end a sleep: it is short.
 constexpr std::int64_t kBlindNs = 2'000'000;
 constexpr std::int64_t kNsPerSecond = 1'000'000'000;
@@ -150,22 +152,27 @@ void Loop::sleep(Deadline deadline) noexcept {
     nanosleep(&step, nullptr);
     return;
   }
-  // The bell may have been closed by somebody who told nobody. A near deadline is waited for
-  // without it.
-  if (left >= kNearNs && !set(bell_fd_.load(), 0)) {
-    lost_.store(true);
-    bell_fd_.store(-1);
-    return;
+  // The bell may have been closed by somebody who told nobody. A look at it is a system call,
+  // so a busy program does without for some time, and sleeps only as long as that.
+  const bool trusts = now >= bell_seen_ns_ && now - bell_seen_ns_ < kTrustNs;
+  if (left >= kNearNs && !trusts) {
+    if (!set(bell_fd_.load(), 0)) {
+      lost_.store(true);
+      bell_fd_.store(-1);
+      return;
+    }
+    bell_seen_ns_ = now;
   }
+  const std::int64_t longest = trusts ? bell_seen_ns_ + kTrustNs - now : INT64_MAX;
   sleeping_.store(true);
   if (rung_.load()) {
     run(EVRUN_NOWAIT);
   } else if (left < kNearNs && set(clock_fd_.load(), std::max(deadline.ns(), now + kShortestNs))) {
     run(EVRUN_ONCE);
   } else {
-    if (!deadline.is_never()) {
+    const std::int64_t step = std::min(left < kNearNs ? left : left - kRoundingNs, longest);
+    if (!deadline.is_never() || trusts) {
       ev_now_update(loop_);  // the timer counts from libev's idea of now
-      const std::int64_t step = left < kNearNs ? left : left - kRoundingNs;
       ev_timer_set(&alarm_, static_cast<double>(step) * 1e-9, 0.0);
       ev_timer_start(loop_, &alarm_);
     }

@@ -12,6 +12,7 @@
 #include <ev.h>
 
 #include <atomic>
+#include <cstdint>
 
 #include "core/libev_calls.h"
 #include "core/time.h"
@@ -60,6 +61,8 @@ class Loop {
   ev_timer alarm_;  // for far deadlines
   ev_io clock_;     // a timerfd, for near ones; -1 if there is none
   ev_io bell_;      // another timerfd, which ends a sleep
+
+  std::int64_t bell_seen_ns_ = 0;  // when the bell was last known to be there
 
   std::atomic<int> clock_fd_{-1};  // -1: none, or lost
   std::atomic<int> bell_fd_{-1};
