@@ -140,7 +140,7 @@ void Context::prepare(void* low, std::size_t bytes, Entry entry, void* argument)
 
 #elif defined(__aarch64__)
 
-// As above, with the entry in x19 and its argument in x20.
+// coev_context_start finds the entry in x19 and its argument in x20.
 asm(R"(
 .text
 .globl coev_context_switch

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "core/context.h"
@@ -121,5 +122,13 @@ struct Coroutine : ListLink {
     annex_line = line <= UINT8_MAX ? static_cast<std::uint8_t>(line) : 0;
   }
 };
+
+#ifndef COEV_USE_UCONTEXT  // whose context is larger than a line
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"  // compilers put the base class first
+static_assert(offsetof(Coroutine, scheduler) == Coroutine::kLineBytes);
+static_assert(offsetof(Coroutine, id) + sizeof(Coroutine::id) <= 2 * Coroutine::kLineBytes);
+#pragma GCC diagnostic pop
+#endif
 
 }  // namespace coev

@@ -6,44 +6,23 @@
 namespace coev {
 namespace {
 
-// Queues up for `lock`, tries once more, and parks.
-//
-// A waiter queues up and then looks at the word once more; a releaser clears the word and
-// then looks at the queue: one of them sees the other.
 template <typename TakeFree, typename Take>
 Status wait_for(const void* lock, Deadline deadline, TakeFree take_free, Take take) noexcept {
   if (take_free()) return Status::kOk;
   if (deadline.passed()) return Status::kTimedOut;
-  Scheduler& scheduler = Scheduler::get();
-  Coroutine& self = scheduler.current();
-  WaitQueue& queue = parking_lot::queue_of(lock);
-  self.park_key = lock;
-  queue.lock();
-  queue.push_back(self);
-  for (;;) {
-    if (take_free()) {
-      queue.remove(self);
-      queue.unlock();
-      return Status::kOk;
-    }
-    const Status status = scheduler.park_queued(queue, deadline);
-    if (status != Status::kOk || take()) return status;
-    queue.lock();  // somebody who does not wait was quicker
-    queue.push_front(self);
+  bool taken = false;
+  for (auto place = parking_lot::Place::kLast;; place = parking_lot::Place::kFirst) {
+    const auto try_again = [&] { return taken = take_free(); };
+    const Status status = parking_lot::park(lock, deadline, try_again, place);
+    if (status != Status::kOk || taken || take()) return status;
+    // Somebody who does not wait was quicker.
   }
 }
 
 // REQUIRES: `word` has been freed. Whoever takes it meanwhile does the same later.
 template <typename Number>
 void promise_to_waiter(const void* lock, LockWord<Number>& word) noexcept {
-  WaitQueue& queue = parking_lot::queue_of(lock);
-  if (queue.size() == 0) [[likely]]
-    return;
-  queue.lock();
-  Coroutine* heir = parking_lot::first_waiter(queue, lock);
-  if (heir != nullptr && !word.promise()) heir = nullptr;
-  if (heir != nullptr) queue.remove(*heir);
-  queue.unlock();
+  Coroutine* heir = parking_lot::claim(lock, [&] { return word.promise(); });
   if (heir != nullptr) Scheduler::wake(*heir);
 }
 

@@ -21,12 +21,13 @@ namespace coev {
 class LookAhead {
  public:
   static constexpr std::size_t kDistance = 8;
-  // Of about 28 lines each, so many fill half a mebibyte, a second-level cache.
+  // From so many coroutines on it fetches. Each touches about 28 lines of 64 bytes, so 256 of
+  // them fill 450 KiB: about what the second-level cache of a core holds.
   static constexpr std::size_t kCrowd = 256;
 
-  // How much of its stack a coroutine touches when it goes on, in lines: back to the
-  // interpreter's loop, from a yield or through what had to wait. And, below, to its next
-  // switch; and of its frame.
+  // How many lines a coroutine touches when it goes on. Of its stack: on the way back to the
+  // interpreter's loop, from a yield or from a call that had to park, and below the stack
+  // pointer on the way to its next switch. And of its Python frame.
   static constexpr std::uint8_t kLinesOfYield = 7;
   static constexpr std::uint8_t kLinesOfPark = 15;
   static constexpr int kLinesBelow = 3;
@@ -40,11 +41,11 @@ class LookAhead {
     earlier = &coroutine;
   }
 
-  // Among so many coroutines, parked or not.
+  // `coroutines` counts all that live, parked or not.
   void begin_turn(std::size_t coroutines) noexcept { is_crowded_ = coroutines >= kCrowd; }
 
-  // After one has left the front of `ready`, which has `count` others. `step` goes down by
-  // one each time.
+  // Call when a coroutine has left the front of `ready`, where `count` are left. `step` goes
+  // down by one from call to call.
   void fetch(IntrusiveList<Coroutine>& ready, std::size_t count, std::size_t step) const noexcept {
     if (!is_crowded_ || count < 2) return;
     if (count >= 2 * kDistance && step % kDistance == 0) fetch_pages(ready);

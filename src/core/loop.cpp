@@ -18,7 +18,8 @@ namespace {
 // for in two steps.
 constexpr std::int64_t kNearNs = 3'000'000;
 constexpr std::int64_t kRoundingNs = 1'000'000;
-// The clock never strikes sooner than this: what is due meanwhile wakes together.
+// A sleep lasts at least this long: all deadlines that pass meanwhile wake together, and a
+// timer in the kernel that is set for now or before would cost the two system calls for nothing.
 constexpr std::int64_t kShortestNs = 50'000;
 // What is long over: such a clock strikes at once.
 constexpr std::int64_t kPastNs = 1;

@@ -28,7 +28,7 @@ class Loop {
 
   // Looks at the kernel once and calls back what is ready, without waiting.
   void poll() noexcept;
-  // The same, but waits for the first event, for wake(), or for `deadline`.
+  // Waits for the first event, for wake() or for `deadline`, and calls back what is ready.
   void sleep(Deadline deadline) noexcept;
 
   // Ends a sleep(), or the next one. THREAD: any; also from a signal handler.

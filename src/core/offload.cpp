@@ -123,12 +123,7 @@ struct Pool {
       return;
     }
     job.stage_ = Job::Stage::kDone;
-    WaitQueue& queue = parking_lot::queue_of(&job);
-    queue.lock();
-    Coroutine* caller = parking_lot::first_waiter(queue, &job);
-    if (caller != nullptr) queue.remove(*caller);
-    queue.unlock();
-    if (caller != nullptr) Scheduler::wake(*caller);
+    parking_lot::wake_one(&job);
   }
 
   // REQUIRES: the mutex is held.
@@ -176,14 +171,10 @@ struct Pool {
       pthread_mutex_unlock(&mutex);
       return Status::kOk;
     }
-    Scheduler& scheduler = Scheduler::get();
-    Coroutine& self = scheduler.current();
-    WaitQueue& queue = parking_lot::queue_of(&job);
-    self.park_key = &job;
-    queue.lock();
-    queue.push_back(self);
-    pthread_mutex_unlock(&mutex);
-    return scheduler.park_queued(queue, deadline);
+    return parking_lot::park(&job, deadline, [this] {
+      pthread_mutex_unlock(&mutex);
+      return false;
+    });
   }
 
   // REQUIRES: the mutex is held. True: the job has run; its owner discards it.

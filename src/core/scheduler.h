@@ -4,8 +4,8 @@
 // that parks picks the next one and switches to it directly, or runs the event
 // loop on its own stack until somebody is ready, perhaps itself.
 //
-// THREAD: every method on the owning OS thread, except post(), wake() and
-// wake_from_signal().
+// THREAD: every method on the owning OS thread, but for those marked otherwise. What is static
+// and has no mark may be called on any.
 //
 // Between two turns, on the stack of whoever parked last, timers, messages and hooks only mark
 // and wake: nothing of the language that is bound may be called there, for that coroutine may
@@ -100,7 +100,7 @@ class Scheduler {
     queue.push_back(*current_);
     return park_queued(queue, deadline, next);
   }
-  // The same for a caller that has put current() on `queue` itself, to look at
+  // park() for a caller that has put current() on `queue` itself, to look at
   // something once more before it sleeps.
   Status park_queued(WaitQueue& queue, Deadline deadline, Coroutine* next = nullptr) noexcept;
 
@@ -108,9 +108,10 @@ class Scheduler {
   // ERRORS: kInterrupted.
   Status yield() noexcept;
 
-  // Lets the coroutine spawned last run until it gives way, and goes on: as if it had waited
-  // for it to begin. After many in one turn, or long ones, the same as yield(), so that I/O,
-  // timers and the others have theirs. SWITCHES: as a rule. ERRORS: kInterrupted.
+  // Lets the coroutine that was spawned last run until it gives way, before all others, and goes
+  // on: for a caller that waits until its child has begun. When that has happened often in this
+  // turn, or has taken long, it is yield() instead, because I/O, timers and the other
+  // coroutines would have to wait. SWITCHES: unless nobody is ready. ERRORS: kInterrupted.
   Status yield_to_newest() noexcept;
 
   // A deadline of 0 lets every ready coroutine run once, without the timers.
@@ -124,14 +125,14 @@ class Scheduler {
   // Suspends the current coroutine until somebody transfers to it and runs
   // `target` at once. REQUIRES: can_transfer_to(target).
   Status transfer_to(Coroutine& target, Deadline deadline) noexcept;
-  // The same without a target: whoever is ready runs.
+  // transfer_to() without a target: whoever is ready runs.
   Status await_transfer(Deadline deadline) noexcept { return park(transfers_, deadline); }
   [[nodiscard]] bool can_transfer_to(const Coroutine& target) const noexcept;
   [[nodiscard]] bool awaits_transfer(const Coroutine& target) const noexcept;
 
   // Counts a transfer, which lets nobody run but its target, and yields when there
   // were many since the last turn, so that I/O, timers and the others have theirs.
-  // Call it before the target is looked at.
+  // REQUIRES: the target is looked at afterwards, because others may run in between.
   // SWITCHES: only if the quota is spent. ERRORS: kInterrupted.
   Status spend_transfer() noexcept {
     if (++transfers_in_turn_ < kTransferQuota) [[likely]]
@@ -167,8 +168,8 @@ class Scheduler {
   // Gives the permit that park_for_permit() and a wait for kPermit wait for, if the
   // slot still runs the function that had `id`. THREAD: any.
   static void unpark(Coroutine& coroutine, std::uint64_t id) noexcept;
-  // The same for whoever cannot know that the coroutine's OS thread, and with it
-  // the slot, still exists: `home` is the serial() of its scheduler.
+  // unpark() for whoever cannot know that the coroutine's OS thread, and with it the
+  // slot, still exists: `home` is the serial() of its scheduler. THREAD: any.
   static void unpark(std::uint64_t home, Coroutine& coroutine, std::uint64_t id) noexcept;
 
   // Ends the coroutine's wait, or its next one, with kInterrupted. The flag
@@ -219,9 +220,10 @@ class Scheduler {
  private:
   static constexpr std::int64_t kPollIntervalNs = 50'000;
   static constexpr unsigned kOperationQuota = 32;
-  static constexpr unsigned kTransferQuota = 256;  // less than kPollIntervalNs
-  static constexpr std::int64_t kStartsNs = 1'000'000;
-  static constexpr std::int64_t kSliceNs = 1'000'000;
+  static constexpr unsigned kTransferQuota = 256;  // in a turn: they take less than kPollIntervalNs
+  static constexpr std::int64_t kStartsNs = 1'000'000;  // what yield_to_newest() may take in a turn
+  static constexpr std::int64_t kSliceNs = 1'000'000;   // until give_way_if_due() yields
+  // As many transfers as one yield_to_newest() counts for: kOperationQuota of them fit in a turn.
   static constexpr unsigned kTransfersOfStart = kTransferQuota / kOperationQuota;
 
   Scheduler() noexcept;

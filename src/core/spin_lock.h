@@ -1,5 +1,7 @@
 // A lock for a few instructions: it guards wait queues that several OS threads
-// share. Never held across a switch, a system call or a callback.
+// share. Never held across a switch or a wait. Who parks may have a function run under it that
+// frees what is waited for: Condition::wait() calls its caller's unlock(), and
+// parking_lot::park() its caller's last look. Such a function takes no other lock.
 #pragma once
 
 #include <sched.h>

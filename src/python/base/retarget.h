@@ -118,10 +118,10 @@ PyObject* descriptor(PyObject* method, PyObject* const* arguments, std::size_t c
   return dispatch<replacement, signature>(arguments[0], arguments + 1, given - 1,
                                           named ? keywords : nullptr);
 }
-// The same call by a tuple and a dict, of a function or a class.
+// Calls `function`, or a class, by tp_call: with a tuple and a dict made of the arguments.
 PyObject* call_with_tuple(PyObject* function, PyObject* const* arguments, std::size_t count,
                           PyObject* keywords) noexcept;
-// A function has its object, the module, within.
+// A function of a module carries the module itself: it is called with the arguments alone.
 template <Replacement replacement, int signature>
 PyObject* function(PyObject* callable, PyObject* const* arguments, std::size_t count,
                    PyObject* keywords) {

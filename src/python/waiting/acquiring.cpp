@@ -4,6 +4,7 @@
 
 #include "python/base/arguments.h"
 #include "python/waiting/coroutine_object.h"
+#include "python/waiting/timeouts.h"
 
 namespace coev::python {
 
@@ -24,12 +25,11 @@ AcquireMode parse_acquire(PyObject* const* arguments, Py_ssize_t count, PyObject
   if (blocking < 0 || PyErr_Occurred()) return AcquireMode::kInvalid;
   if (blocking == 0 && timeout == -1.0) return AcquireMode::kTry;
   if (timeout == -1.0) return AcquireMode::kWait;
-  constexpr double kMaximumSeconds = 9223372036.0;  // as threading.TIMEOUT_MAX
-  if (blocking == 0 || std::isnan(timeout) || timeout < 0 || timeout > kMaximumSeconds) {
+  if (blocking == 0 || std::isnan(timeout) || timeout < 0 || timeout > kTimeoutMax) {
     return AcquireMode::kInvalid;
   }
   if (timeout == 0.0) return AcquireMode::kTry;
-  *deadline = Deadline::after(static_cast<std::int64_t>(std::ceil(timeout * 1e9)));
+  *deadline = Deadline::after_seconds(timeout);
   return AcquireMode::kWait;
 }
 

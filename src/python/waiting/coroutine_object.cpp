@@ -93,7 +93,8 @@ CoroutineObject* create(unsigned long ident) noexcept {
   return self;
 }
 
-// Takes off threading's list the Thread of a function, a method of it, that will not run.
+// `function` is a method of a threading.Thread and will not run. Takes that Thread off the list
+// of active threads, which the method itself would have done at its end.
 void leave_list(PyObject* function) noexcept {
   const Ref exception = Ref::steal(thread_state::take_exception());
   const Ref left = Ref::steal(PyObject_CallMethod(PyMethod_GET_SELF(function), "_delete", nullptr));

@@ -69,8 +69,8 @@ extern PyObject* coroutine_exit;  // the exception kill() throws, a SystemExit
 // SWITCHES: never.
 [[nodiscard]] CoroutineObject* spawn(PyObject* function, PyObject* arguments,
                                      PyObject* keywords) noexcept;
-// The same as a thread: its errors are reported as a thread's, and the
-// interpreter waits for it before it ends, unless it is a daemon.
+// spawn() for a thread: its errors are reported as a thread's, and the interpreter
+// waits for it before it ends, unless it is a daemon.
 [[nodiscard]] CoroutineObject* spawn_thread(PyObject* function, PyObject* arguments,
                                             PyObject* keywords, bool daemon) noexcept;
 

@@ -72,12 +72,8 @@ bool Visit::wait() noexcept {
       return Status::kOk;
     }
     occupant->awaited_ = true;
-    WaitQueue& queue = parking_lot::queue_of(object_);
-    Coroutine& self = scheduler.current();
-    self.park_key = object_;
-    self.park_value = reinterpret_cast<std::uintptr_t>(this);
-    queue.lock();
-    return scheduler.park(queue, Deadline::never());  // kOk: leave() has let us in
+    scheduler.current().park_value = reinterpret_cast<std::uintptr_t>(this);
+    return parking_lot::park(object_, Deadline::never());  // kOk: leave() has let us in
   });
   if (status != Status::kOk) raise(status);
   return status == Status::kOk;
@@ -87,11 +83,7 @@ void Visit::leave() noexcept {
   Occupants::remove(*this);
   if (!awaited_) [[likely]]
     return;
-  WaitQueue& queue = parking_lot::queue_of(object_);
-  queue.lock();
-  Coroutine* waiter = parking_lot::first_waiter(queue, object_);
-  if (waiter != nullptr) queue.remove(*waiter);
-  queue.unlock();
+  Coroutine* waiter = parking_lot::claim(object_);
   if (waiter == nullptr) return;
   Visit& next = *reinterpret_cast<Visit*>(waiter->park_value);
   next.awaited_ = true;  // perhaps by others in the same queue

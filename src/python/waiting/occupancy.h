@@ -1,9 +1,10 @@
 // Occupancy: which coroutine is inside which object that lets in one at a time.
 //
-// Some objects of CPython's lock themselves, and know who is inside by the OS
-// thread alone: a second coroutine would be told that it re-enters. A Visit
-// around each such call lets it wait instead. A coroutine that does re-enter is
-// let through, for CPython to say so.
+// Some objects of CPython lock themselves, and remember the OS thread that is inside, such as
+// io.BufferedReader. When a second coroutine of that OS thread calls, CPython takes it for the
+// first one and raises "reentrant call". A Visit around each such call makes the second
+// coroutine wait until the first has left. A coroutine that calls from inside its own call is
+// let through, because CPython's error is then right.
 //
 // Fairness: whoever leaves hands over to the longest waiter, of any OS thread.
 // Cost: a few nanoseconds and no memory while nobody waits.

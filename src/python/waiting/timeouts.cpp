@@ -38,7 +38,6 @@ bool parse_timeout(PyObject* seconds, Deadline* deadline) noexcept {
 }
 
 bool parse_ordinary_timeout(PyObject* seconds, Deadline* deadline) noexcept {
-  constexpr double kMaximumSeconds = 9e9;
   *deadline = Deadline::never();
   if (seconds == Py_None) return true;
   const double value = PyFloat_CheckExact(seconds)  ? PyFloat_AS_DOUBLE(seconds)
@@ -48,10 +47,8 @@ bool parse_ordinary_timeout(PyObject* seconds, Deadline* deadline) noexcept {
     PyErr_Clear();
     return false;
   }
-  if (!(std::fabs(value) < kMaximumSeconds)) return false;
-  *deadline = value > 0
-                  ? Deadline::after(static_cast<std::int64_t>(std::ceil(value * kNsPerSecond)))
-                  : Deadline::at(0);
+  if (!(std::fabs(value) <= kTimeoutMax)) return false;
+  *deadline = value > 0 ? Deadline::after_seconds(value) : Deadline::at(0);
   return true;
 }
 

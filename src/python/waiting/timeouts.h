@@ -9,14 +9,18 @@
 
 namespace coev::python {
 
+// threading.TIMEOUT_MAX, in seconds: what a timeout of the standard library may be at most.
+inline constexpr double kTimeoutMax = 9223372036.0;
+
 // Seconds as a number, or None for no limit. ERRORS: false with TypeError,
 // ValueError (negative, NaN) or OverflowError set. Infinity means no limit.
 [[nodiscard]] bool parse_timeout(PyObject* seconds, Deadline* deadline) noexcept;
-// The same without the check for negative numbers, in nanoseconds; saturates.
+// Seconds as a number, perhaps negative, in nanoseconds; saturates. ERRORS: false with TypeError,
+// ValueError (NaN) or OverflowError set.
 [[nodiscard]] bool parse_seconds(PyObject* seconds, std::int64_t* ns) noexcept;
 
-// A timeout as threading has them, where anything below zero does not wait. False for
-// what the function that is stood in for should judge; no exception is set.
+// A timeout as threading has them: None waits without limit, and anything below zero does not
+// wait. False, without an exception, for what the replaced function should judge.
 [[nodiscard]] bool parse_ordinary_timeout(PyObject* seconds, Deadline* deadline) noexcept;
 
 }  // namespace coev::python

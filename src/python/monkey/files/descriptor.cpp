@@ -77,12 +77,6 @@ ssize_t without_gil(Call call) noexcept {
 
 }  // namespace
 
-bool may_wait() noexcept {
-  if (can_block()) return true;
-  PyErr_Clear();
-  return false;
-}
-
 Descriptor::Kind Descriptor::kind_of(int fd) noexcept {
   struct stat status {};
   if (fd < 0 || fstat(fd, &status) != 0) return Kind::kDirect;

@@ -37,7 +37,7 @@ class Descriptor {
   static constexpr Py_ssize_t kWouldBlock = -2;  // and the kernel would not wait (longer)
   static constexpr Py_ssize_t kDirect = -3;      // not waits(): nothing was done
 
-  // REQUIRES, both: may_wait(), and room for, or, at least one byte.
+  // REQUIRES, of read() and write(): may_block(), and buffers of at least one byte.
 
   // Reads once, as readv(2) does.
   // SWITCHES: only if nothing is there, or the coroutine's quota is spent.
@@ -85,9 +85,5 @@ class Descriptor {
   Deadline end_ = Deadline::never();  // of the call that waits
   Kind kind_ = Kind::kUnknown;
 };
-
-// Whether this is a time at which a coroutine can wait; at others the originals
-// of blocking calls do what they always did.
-[[nodiscard]] bool may_wait() noexcept;
 
 }  // namespace coev::python

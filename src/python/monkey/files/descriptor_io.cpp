@@ -28,7 +28,7 @@ Originals g_original;
 // complain about, and so is what need not wait: -1.
 int descriptor_of(PyObject* number) noexcept {
   int fd = -1;
-  if (parse_int(number, &fd) && may_wait()) return fd;
+  if (parse_int(number, &fd) && may_block()) return fd;
   PyErr_Clear();
   return -1;
 }
@@ -322,7 +322,7 @@ PyObject* replaced_open(PyObject* self, PyObject* const* arguments, Py_ssize_t c
   if (!parse_arguments("open", arguments, count, keywords, kNames, 2, values) ||
       !parse_int(values[1], &flags) || (flags & O_NONBLOCK) != 0 || (flags & O_ACCMODE) == O_RDWR ||
       (values[3] != nullptr && values[3] != Py_None && !parse_int(values[3], &directory)) ||
-      !is_fifo(values[0], directory) || !may_wait()) {
+      !is_fifo(values[0], directory) || !may_block()) {
     PyErr_Clear();
     return original();
   }

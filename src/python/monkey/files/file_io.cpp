@@ -8,6 +8,7 @@
 #include "python/cpython/thread_state.h"
 #include "python/monkey/files/descriptor.h"
 #include "python/monkey/files/descriptor_io.h"
+#include "python/waiting/blocking.h"
 #include "python/waiting/coroutine_object.h"
 #include "python/waiting/hidden_nonblocking.h"
 #include "python/waiting/occupancy.h"
@@ -77,7 +78,7 @@ PyObject* read_all(Descriptor descriptor) noexcept {
 // What is closed, or open for the other direction only, is the original's to
 // complain about.
 bool can_read(const FileFields& file) noexcept {
-  return file.fd >= 0 && file.readable() && may_wait();
+  return file.fd >= 0 && file.readable() && may_block();
 }
 
 PyObject* file_readall(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
@@ -143,7 +144,7 @@ PyObject* file_write(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
   const FileFields& file = file_fields(self);
   if (count != 1 || file.fd < 0 || !file.writable()) return original();
   Descriptor descriptor = descriptor_of(self);
-  if (!descriptor.waits() || !may_wait()) return original();
+  if (!descriptor.waits() || !may_block()) return original();
   const BufferView data(arguments[0], PyBUF_SIMPLE);
   if (!data || data.size() == 0) {
     PyErr_Clear();

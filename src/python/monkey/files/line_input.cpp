@@ -17,6 +17,7 @@
 #include "python/base/shared_library.h"
 #include "python/cpython/thread_state.h"
 #include "python/monkey/files/descriptor.h"
+#include "python/waiting/blocking.h"
 #include "python/waiting/occupancy.h"
 
 namespace coev::python::line_input {
@@ -219,14 +220,14 @@ char* edited_line(FILE* in, FILE* out, const char* prompt) noexcept {
 // --- in the place of both -----------------------------------------------------------------
 
 // A hook wants to be called while nobody types: the original does that.
-bool can_wait() noexcept {
+bool takes_over() noexcept {
   if (PyGILState_GetThisThreadState() == nullptr || PyOS_InputHook != nullptr) return false;
   const WithGil gil;
-  return may_wait();
+  return may_block();
 }
 
 char* read_line(FILE* in, FILE* out, const char* prompt) {
-  const bool waits = can_wait();
+  const bool waits = takes_over();
   if (waits && g_underlying == nullptr) return plain_line(in, out, prompt);
   if (waits && find_readline(g_underlying)) return edited_line(in, out, prompt);
   if (g_underlying != nullptr) return g_underlying(in, out, prompt);

@@ -12,9 +12,8 @@ namespace coev::python {
 
 extern PyMethodDef event_functions[];
 
-// The same without a call from Python. REQUIRES: `event` is an instance of threading.Event
-// and of no class of its own.
-// Whether nobody has asked for its Condition, which would have to be used.
+// For callers in C. REQUIRES: `event` is an instance of threading.Event, not of a subclass.
+// Whether nobody has asked for the Condition of `event`, which would have to be used.
 [[nodiscard]] bool event_has_flag_alone(PyObject* event) noexcept;
 // set(). REQUIRES: event_has_flag_alone(). SWITCHES: never. ERRORS: false with an exception set.
 [[nodiscard]] bool set_event(PyObject* event) noexcept;

@@ -21,11 +21,9 @@ RecursiveLock g_lock;  // taken before CPython's, which only counts for the OS t
 void acquire() noexcept {
   const RecursiveLock::Owner self = current_ident();
   if (g_lock.acquire_free(self)) return;
-  if (can_block()) {
-    thread_state::ensure_scheduler();
-    g_lock.acquire_all(self, 1);
-  }
-  PyErr_Clear();
+  if (!may_block()) return;
+  thread_state::ensure_scheduler();
+  g_lock.acquire_all(self, 1);
 }
 
 // What began when nothing could be waited for may have nothing to give back.
@@ -38,11 +36,10 @@ PyObject* replaced_acquire_lock(PyObject* self, PyObject* const*, Py_ssize_t, Py
 
 PyObject* replaced_release_lock(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
   const bool held_elsewhere = g_lock.locked() && !g_lock.owned_by(current_ident());
-  if (held_elsewhere && can_block()) {
+  if (held_elsewhere && may_block()) {
     PyErr_SetString(PyExc_RuntimeError, "not holding the import lock");
     return nullptr;
   }
-  PyErr_Clear();
   PyObject* result = g_original.release(self);
   if (result != nullptr) release();
   return result;

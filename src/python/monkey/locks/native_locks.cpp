@@ -1,7 +1,6 @@
 #include "python/monkey/locks/native_locks.h"
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "core/lock.h"
@@ -13,6 +12,7 @@
 #include "python/waiting/acquiring.h"
 #include "python/waiting/blocking.h"
 #include "python/waiting/coroutine_object.h"
+#include "python/waiting/timeouts.h"
 
 namespace coev::python::native_locks {
 namespace {
@@ -250,21 +250,8 @@ PyObject* try_get(PyObject* self) noexcept {
 // Parks until a put() wakes the longest waiter. Whoever is woken and leaves
 // with nothing passes the wake-up on, so that no item is left lying.
 Status wait_for_item(PyObject* self, Deadline deadline) noexcept {
-  Scheduler& scheduler = thread_state::scheduler();
-  WaitQueue& queue = parking_lot::queue_of(self);
-  scheduler.current().park_key = self;
-  queue.lock();
-  return scheduler.park(queue, deadline);
-}
-
-void wake_one(PyObject* self) noexcept {
-  WaitQueue& queue = parking_lot::queue_of(self);
-  if (queue.size() == 0) return;
-  queue.lock();
-  Coroutine* waiter = parking_lot::first_waiter(queue, self);
-  if (waiter != nullptr) queue.remove(*waiter);
-  queue.unlock();
-  if (waiter != nullptr) Scheduler::wake(*waiter);
+  thread_state::ensure_scheduler();
+  return parking_lot::park(self, deadline);
 }
 
 PyObject* get_or_wait(PyObject* self, Deadline deadline) noexcept {
@@ -294,12 +281,11 @@ AcquireMode parse_get(PyObject* const* arguments, Py_ssize_t count, PyObject* ke
   if (block <= 0) return block == 0 ? AcquireMode::kTry : AcquireMode::kInvalid;
   if (values[1] == nullptr || values[1] == Py_None) return AcquireMode::kWait;
   if (!PyFloat_Check(values[1]) && !PyIndex_Check(values[1])) return AcquireMode::kInvalid;
-  constexpr double kMaximumSeconds = 9223372036.0;  // as threading.TIMEOUT_MAX
   const double timeout = PyFloat_AsDouble(values[1]);
-  if (PyErr_Occurred() || !(timeout >= 0.0 && timeout <= kMaximumSeconds)) {
+  if (PyErr_Occurred() || !(timeout >= 0.0 && timeout <= kTimeoutMax)) {
     return AcquireMode::kInvalid;
   }
-  *deadline = Deadline::after(static_cast<std::int64_t>(std::ceil(timeout * 1e9)));
+  *deadline = Deadline::after_seconds(timeout);
   return AcquireMode::kWait;
 }
 
@@ -316,14 +302,14 @@ PyObject* queue_get(PyObject* self, PyObject* const* arguments, Py_ssize_t count
 PyObject* queue_put(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                     PyObject* keywords) {
   PyObject* result = g_queue_put(self, arguments, count, keywords);
-  if (result != nullptr) wake_one(self);
+  if (result != nullptr) parking_lot::wake_one(self);
   return result;
 }
 
 PyObject* queue_put_nowait(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                            PyObject* keywords) {
   PyObject* result = g_queue_put_nowait(self, arguments, count, keywords);
-  if (result != nullptr) wake_one(self);
+  if (result != nullptr) parking_lot::wake_one(self);
   return result;
 }
 

@@ -24,12 +24,6 @@ struct Originals {
 };
 Originals g_original;
 
-bool must_not_park() noexcept {
-  if (can_block()) return false;
-  PyErr_Clear();
-  return true;
-}
-
 // Arguments that are not numbers are the original's to complain about.
 bool read_int(PyObject* object, int* value) noexcept {
   int overflow = 0;
@@ -113,7 +107,7 @@ PyObject* replaced_waitpid(PyObject* self, PyObject* const* arguments, Py_ssize_
   Selection selection;
   const bool usual = count == 2 && keywords == nullptr && read_int(arguments[0], &pid) &&
                      read_int(arguments[1], &options) && select(pid, options, &selection);
-  if (!usual || must_not_park()) return g_original.waitpid(self, arguments, count, keywords);
+  if (!usual || !may_block()) return g_original.waitpid(self, arguments, count, keywords);
   const Ref no_wait = Ref::steal(PyLong_FromLong(options | WNOHANG));
   if (!no_wait) return nullptr;
   PyObject* look[] = {arguments[0], no_wait.get()};
@@ -121,7 +115,7 @@ PyObject* replaced_waitpid(PyObject* self, PyObject* const* arguments, Py_ssize_
 }
 
 PyObject* replaced_wait(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
-  if (must_not_park()) return g_original.wait(self);
+  if (!may_block()) return g_original.wait(self);
   const Ref any = Ref::steal(PyLong_FromLong(-1));
   const Ref no_wait = Ref::steal(PyLong_FromLong(WNOHANG));
   if (!any || !no_wait) return nullptr;
@@ -139,7 +133,7 @@ PyObject* replaced_wait3(PyObject* self, PyObject* const* arguments, Py_ssize_t 
   const bool usual = parse_arguments("wait3", arguments, count, keywords, kNames, 1, &value) &&
                      read_int(value, &options) && select(-1, options, &selection);
   PyErr_Clear();
-  if (!usual || must_not_park()) return original();
+  if (!usual || !may_block()) return original();
   const Ref no_wait = Ref::steal(PyLong_FromLong(options | WNOHANG));
   if (!no_wait) return nullptr;
   PyObject* look = no_wait.get();
@@ -158,7 +152,7 @@ PyObject* replaced_wait4(PyObject* self, PyObject* const* arguments, Py_ssize_t 
                      read_int(values[0], &pid) && read_int(values[1], &options) &&
                      select(pid, options, &selection);
   PyErr_Clear();
-  if (!usual || must_not_park()) return original();
+  if (!usual || !may_block()) return original();
   const Ref no_wait = Ref::steal(PyLong_FromLong(options | WNOHANG));
   if (!no_wait) return nullptr;
   PyObject* look[] = {values[0], no_wait.get()};
@@ -181,7 +175,7 @@ PyObject* replaced_waitid(PyObject* self, PyObject* const* arguments, Py_ssize_t
   const bool usual = count == 3 && keywords == nullptr && read_int(arguments[0], &type) &&
                      read_int(arguments[1], &id) && read_int(arguments[2], &options) &&
                      (options & ~(kEvents | WNOWAIT)) == 0 && !is_nonblocking_pidfd(type, id);
-  if (!usual || must_not_park()) return g_original.waitid(self, arguments, count, keywords);
+  if (!usual || !may_block()) return g_original.waitid(self, arguments, count, keywords);
   const Ref no_wait = Ref::steal(PyLong_FromLong(options | WNOHANG));
   if (!no_wait) return nullptr;
   PyObject* look[] = {arguments[0], arguments[1], no_wait.get()};
@@ -214,7 +208,7 @@ PyObject* replaced_system(PyObject* self, PyObject* const* arguments, Py_ssize_t
                      PyUnicode_FSConverter(command, static_cast<void*>(&encoded)) != 0;
   const Ref keep = Ref::steal(encoded);
   PyErr_Clear();
-  if (!usual || must_not_park()) return original();
+  if (!usual || !may_block()) return original();
   if (PySys_Audit("os.system", "(O)", encoded) < 0) return nullptr;
   ShellCommand shell{PyBytes_AS_STRING(encoded), 0};
   sigset_t mask;

@@ -133,7 +133,7 @@ bool parse_acquire(PyObject* const* arguments, Py_ssize_t count, PyObject* keywo
 PyObject* replaced_acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                            PyObject* keywords) {
   Deadline deadline = Deadline::never();
-  if (parse_acquire(arguments, count, keywords, &deadline) && can_block()) {
+  if (parse_acquire(arguments, count, keywords, &deadline) && may_block()) {
     return acquire_until(self, deadline);
   }
   PyErr_Clear();

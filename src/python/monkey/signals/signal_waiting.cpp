@@ -167,7 +167,7 @@ PyObject* take_pending(PyObject* self, PyObject* signals) noexcept {
   return zero ? g_original.sigtimedwait(self, arguments, 2) : nullptr;
 }
 
-// The same, waited for; None when it is `deadline`.
+// Waits for one of `signals`: what sigtimedwait() returns for it, or None at `deadline`.
 PyObject* take(PyObject* self, PyObject* signals, Deadline deadline) noexcept {
   Ref info = Ref::steal(take_pending(self, signals));
   if (!info || info.get() != Py_None) return info.release();
@@ -185,18 +185,15 @@ PyObject* take(PyObject* self, PyObject* signals, Deadline deadline) noexcept {
   Py_RETURN_NONE;
 }
 
-// False: the original blocks, or says what is wrong.
-bool can_wait(Py_ssize_t count, Py_ssize_t wanted, PyObject* keywords) noexcept {
-  if (count != wanted || keywords != nullptr || !thread_state::on_main_os_thread()) return false;
-  const bool possible = can_block();
-  PyErr_Clear();
-  return possible;
+// Whether we wait; else the original blocks, or says what is wrong.
+bool is_ours(Py_ssize_t count, Py_ssize_t wanted, PyObject* keywords) noexcept {
+  return count == wanted && keywords == nullptr && thread_state::on_main_os_thread() && may_block();
 }
 
 template <Original Originals::*original>
 PyObject* wait_for_set(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                        PyObject* keywords) noexcept {
-  if (!can_wait(count, 1, keywords)) {
+  if (!is_ours(count, 1, keywords)) {
     return (g_original.*original)(self, arguments, count, keywords);
   }
   const Ref signals = to_tuple(arguments[0]);
@@ -218,7 +215,7 @@ PyObject* replaced_sigwait(PyObject* self, PyObject* const* arguments, Py_ssize_
 PyObject* replaced_sigtimedwait(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                                 PyObject* keywords) {
   std::int64_t ns = 0;
-  if (!can_wait(count, 2, keywords) || !parse_seconds(arguments[1], &ns) || ns < 0) {
+  if (!is_ours(count, 2, keywords) || !parse_seconds(arguments[1], &ns) || ns < 0) {
     PyErr_Clear();
     return g_original.sigtimedwait(self, arguments, count, keywords);
   }
@@ -229,7 +226,7 @@ PyObject* replaced_sigtimedwait(PyObject* self, PyObject* const* arguments, Py_s
 // --- pause() ----------------------------------------------------------------------------
 
 PyObject* replaced_pause(PyObject* self, PyObject* const*, Py_ssize_t count, PyObject* keywords) {
-  if (!can_wait(count, 0, keywords)) return g_original.pause(self);
+  if (!is_ours(count, 0, keywords)) return g_original.pause(self);
   thread_state::ensure_scheduler();
   const std::uint64_t seen = signals::handled_count();
   const Status status = wait([&] { return signals::wait_for_next(seen); });

@@ -63,9 +63,6 @@ bool set_milliseconds(std::int64_t ms, Deadline* deadline) noexcept {
 
 // --- asking and waiting -------------------------------------------------------------
 
-// False: the original should do as it does without us.
-bool may_wait() noexcept { return !is_closed(); }
-
 // Natively each of the calls gives up the GIL, so a loop of them that never has to
 // wait lets the other threads run. False with an exception set.
 bool give_way() noexcept {
@@ -182,7 +179,7 @@ bool any_found(PyObject* lists) noexcept {
 PyObject* replaced_select(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                           PyObject* keywords) {
   const auto original = [&] { return g_select(self, arguments, count, keywords); };
-  if (!may_wait() || count < 3 || count > 4 || keywords != nullptr) return original();
+  if (!may_block() || count < 3 || count > 4 || keywords != nullptr) return original();
   Deadline deadline = Deadline::never();
   if (count == 4 && arguments[3] != Py_None) {
     const std::optional<std::int64_t> ns = to_ns(arguments[3], 1e9);
@@ -256,7 +253,7 @@ Running& running() noexcept {
 PyObject* replaced_poll(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                         PyObject* keywords) {
   const auto original = [&] { return g_poll(self, arguments, count, keywords); };
-  if (!may_wait() || count > 1 || keywords != nullptr) return original();
+  if (!may_block() || count > 1 || keywords != nullptr) return original();
   Deadline deadline = Deadline::never();
   if (count == 1 && arguments[0] != Py_None) {
     const std::optional<std::int64_t> ns = to_ns(arguments[0], static_cast<double>(kNsPerMs));
@@ -293,7 +290,7 @@ PyObject* replaced_epoll_poll(PyObject* self, PyObject* const* arguments, Py_ssi
                               PyObject* keywords) {
   static constexpr const char* kNames[] = {"timeout", "maxevents", nullptr};
   const auto original = [&] { return g_epoll_poll(self, arguments, count, keywords); };
-  if (!may_wait()) return original();
+  if (!may_block()) return original();
   PyObject* values[2];
   if (!parse_arguments("poll", arguments, count, keywords, kNames, 0, values)) {
     PyErr_Clear();

@@ -34,8 +34,7 @@ PyObject* offloaded(PyObject* self, PyObject* const* arguments, Py_ssize_t count
                     PyObject* keywords) {
   const Original& original = g_original<names>[index];
   constexpr bool kRunsCode = static_cast<const void*>(&names) != &kWaiting;
-  if ((kRunsCode && on_main_coroutine()) || !can_block()) {
-    PyErr_Clear();
+  if ((kRunsCode && on_main_coroutine()) || !may_block()) {
     return original(self, arguments, count, keywords);
   }
   const Ref function = Ref::steal(original.as_function());

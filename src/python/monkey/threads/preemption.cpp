@@ -77,8 +77,8 @@ void set_timer() noexcept {
   if (g_running) timer_settime(g_timer, 0, &when, nullptr);
 }
 
-// On the CPU time of the calling OS thread. A machine without such timers has no
-// preemption.
+// Makes a timer that counts the CPU time of the calling OS thread. Where the kernel has none
+// there is no preemption.
 void make_timer() noexcept {
   sigevent event{};
   event.sigev_notify = SIGEV_THREAD_ID;
@@ -107,7 +107,7 @@ void after_fork_in_child() noexcept {
 
 bool start() noexcept;
 
-// The program wants our signal for itself: another one does as well.
+// Called when the program wants to use the signal that we took: we take another one.
 bool move() noexcept {
   stop();
   return start();

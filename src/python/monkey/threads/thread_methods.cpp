@@ -334,7 +334,7 @@ PyObject* call_thread(PyObject* cls, PyObject* const* arguments, std::size_t cou
   return result ? thread.release() : nullptr;
 }
 
-// Has the class be called so, which its subclasses do not inherit.
+// Makes calls of threading.Thread, but not of its subclasses, run the function above.
 [[nodiscard]] bool take_over_calls(PyObject* cls) noexcept {
   const Ref names = Ref::steal(Py_BuildValue("(s)", "__init__"));
   g_init = PyObject_GetAttrString(cls, "__init__");

@@ -389,19 +389,16 @@ PyObject* replaced_get_name(PyObject* self, PyObject* const*, Py_ssize_t, PyObje
 // --- time and idents --------------------------------------------------------------------
 
 PyObject* replaced_sleep(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
-  constexpr double kMaximumSeconds = 9e9;
   const double seconds = PyFloat_Check(arguments[0])  ? PyFloat_AS_DOUBLE(arguments[0])
                          : PyLong_Check(arguments[0]) ? PyLong_AsDouble(arguments[0])
                                                       : -1.0;
-  const bool ordinary = seconds >= 0.0 && seconds < kMaximumSeconds;
+  const bool ordinary = seconds >= 0.0 && seconds <= kTimeoutMax;
   if (!ordinary || is_closed()) {
     PyErr_Clear();
     return g_original.sleep(self, arguments, count);  // raises, or sleeps at exit
   }
   if (PySys_Audit("time.sleep", "O", arguments[0]) < 0) return nullptr;
-  const Deadline deadline =
-      seconds == 0.0 ? Deadline::at(0)
-                     : Deadline::after(static_cast<std::int64_t>(std::ceil(seconds * 1e9)));
+  const Deadline deadline = seconds == 0.0 ? Deadline::at(0) : Deadline::after_seconds(seconds);
   Scheduler& scheduler = thread_state::scheduler();
   const Status status = wait([&] { return scheduler.sleep_until(deadline); });
   if (status == Status::kTimedOut) Py_RETURN_NONE;

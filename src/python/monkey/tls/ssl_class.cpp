@@ -13,7 +13,7 @@ constexpr Py_ssize_t kUsualBytes = 1024;  // what recv() asks for if nobody says
 
 enum Method { kRecv, kRecvInto, kSend, kSendall, kMethods };
 
-// All of it is kept for ever.
+// Every object is kept until the process ends.
 struct SslClass {
   KnownClass known;
   PyObject* error = nullptr;      // ssl.SSLError
@@ -40,8 +40,9 @@ Ref ordinary(PyObject* self, Py_ssize_t count, PyObject* keywords) noexcept {
   return {};
 }
 
-// Whether the exception that is set says that the peer went without a word, which is an
-// end like any other unless the user wants to know; it is then taken off.
+// Whether the exception that is set says that the peer closed the connection without TLS's
+// closing message, and the user has not asked to be told of that (suppress_ragged_eofs). The
+// exception is cleared if so, because the stream has ended like any other.
 bool is_suppressed_end(PyObject* self) noexcept {
   if (PyErr_ExceptionMatches(g_class->error) == 0) return false;
   const Ref error = Ref::steal(thread_state::take_exception());
