@@ -5,7 +5,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <vector>
 
 #include "core/import_table.h"
 
@@ -63,12 +65,19 @@ int close_unless_kept(int fd) {
 bool redirect_all() noexcept {
   const void* inside = dlsym(RTLD_DEFAULT, "ev_run");
   if (inside == nullptr) inside = reinterpret_cast<const void*>(&ev_run);
-  const auto redirect = [inside](const char* name, auto* function) {
-    return redirect_import(inside, name, reinterpret_cast<const void*>(function));
-  };
-  // The last one first where it matters: without it a lost queue could not be given up.
-  return redirect("close", close_unless_kept) && redirect("epoll_create1", create) &&
-         redirect("epoll_ctl", control) && redirect("epoll_wait", wait);
+  const std::vector<ImportedFunction> functions{
+      imported("close", close_unless_kept), imported("epoll_create1", create),
+      imported("epoll_ctl", control), imported("epoll_wait", wait)};
+  LoadedObject libev;
+  if (!find_object(inside, &libev) || redirect(libev, functions) != nullptr) return false;
+  const bool all =
+      std::all_of(functions.begin(), functions.end(), [&](const ImportedFunction& function) {
+        return std::any_of(libev.slots.begin(), libev.slots.end(),
+                           [&](const Slot& slot) { return slot.name == function.name; });
+      });
+  // One without the others would give answers that the rest does not expect.
+  if (!all) restore(libev, functions);
+  return all;
 }
 
 }  // namespace

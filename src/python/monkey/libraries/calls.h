@@ -7,21 +7,16 @@
 
 #include <vector>
 
-#include "python/monkey/libraries/import_table.h"
+#include "core/import_table.h"
 
 namespace coev::python::libraries {
 
-void add_poll_calls(std::vector<Function>& functions) noexcept;
-void add_input_calls(std::vector<Function>& functions) noexcept;
-void add_output_calls(std::vector<Function>& functions) noexcept;
-void add_connection_calls(std::vector<Function>& functions) noexcept;
-void add_sleep_calls(std::vector<Function>& functions) noexcept;
-void add_name_calls(std::vector<Function>& functions) noexcept;
-void add_mutex_calls(std::vector<Function>& functions) noexcept;
-
-template <typename Signature>
-Function function(const char* name, Signature* replacement) noexcept {
-  return {name, reinterpret_cast<void*>(replacement)};
-}
+void add_poll_calls(std::vector<ImportedFunction>& functions) noexcept;
+void add_input_calls(std::vector<ImportedFunction>& functions) noexcept;
+void add_output_calls(std::vector<ImportedFunction>& functions) noexcept;
+void add_connection_calls(std::vector<ImportedFunction>& functions) noexcept;
+void add_sleep_calls(std::vector<ImportedFunction>& functions) noexcept;
+void add_name_calls(std::vector<ImportedFunction>& functions) noexcept;
+void add_mutex_calls(std::vector<ImportedFunction>& functions) noexcept;
 
 }  // namespace coev::python::libraries

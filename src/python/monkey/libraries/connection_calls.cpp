@@ -76,10 +76,10 @@ int our_accept(int fd, sockaddr* address, socklen_t* bytes) {
 
 }  // namespace
 
-void add_connection_calls(std::vector<Function>& functions) noexcept {
+void add_connection_calls(std::vector<ImportedFunction>& functions) noexcept {
   functions.insert(functions.end(),
-                   {function("connect", our_connect), function("accept", our_accept),
-                    function("accept4", our_accept4)});
+                   {imported("connect", our_connect), imported("accept", our_accept),
+                    imported("accept4", our_accept4)});
 }
 
 }  // namespace coev::python::libraries

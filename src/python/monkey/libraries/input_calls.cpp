@@ -117,13 +117,13 @@ ssize_t our_readv(int fd, const iovec* buffers, int count) {
 
 }  // namespace
 
-void add_input_calls(std::vector<Function>& functions) noexcept {
+void add_input_calls(std::vector<ImportedFunction>& functions) noexcept {
   functions.insert(
       functions.end(),
-      {function("recv", our_recv), function("__recv_chk", our_recv_chk),
-       function("recvfrom", our_recvfrom), function("__recvfrom_chk", our_recvfrom_chk),
-       function("recvmsg", our_recvmsg), function("read", our_read),
-       function("__read_chk", our_read_chk), function("readv", our_readv)});
+      {imported("recv", our_recv), imported("__recv_chk", our_recv_chk),
+       imported("recvfrom", our_recvfrom), imported("__recvfrom_chk", our_recvfrom_chk),
+       imported("recvmsg", our_recvmsg), imported("read", our_read),
+       imported("__read_chk", our_read_chk), imported("readv", our_readv)});
 }
 
 }  // namespace coev::python::libraries

@@ -6,11 +6,11 @@
 #include <string_view>
 #include <vector>
 
+#include "core/import_table.h"
 #include "python/base/module_hook.h"
 #include "python/base/ref.h"
 #include "python/base/retarget.h"
 #include "python/monkey/libraries/calls.h"
-#include "python/monkey/libraries/import_table.h"
 #include "python/monkey/libraries/native_wait.h"
 
 namespace coev::python::libraries {
@@ -43,7 +43,7 @@ struct Adopted {
 struct State {
   std::vector<std::string> wanted;
   std::vector<Adopted> adopted;
-  std::vector<Function> functions;
+  std::vector<ImportedFunction> functions;
   unsigned long long load_count = 0;
 };
 

@@ -146,10 +146,10 @@ int our_mutex_unlock(pthread_mutex_t* mutex) {
 
 }  // namespace
 
-void add_mutex_calls(std::vector<Function>& functions) noexcept {
-  functions.insert(functions.end(), {function("pthread_mutex_lock", our_mutex_lock),
-                                     function("pthread_mutex_trylock", our_mutex_trylock),
-                                     function("pthread_mutex_unlock", our_mutex_unlock)});
+void add_mutex_calls(std::vector<ImportedFunction>& functions) noexcept {
+  functions.insert(functions.end(), {imported("pthread_mutex_lock", our_mutex_lock),
+                                     imported("pthread_mutex_trylock", our_mutex_trylock),
+                                     imported("pthread_mutex_unlock", our_mutex_unlock)});
 }
 
 }  // namespace coev::python::libraries

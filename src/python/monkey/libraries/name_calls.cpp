@@ -173,11 +173,11 @@ hostent* our_gethostbyname(const char* name) {
 
 }  // namespace
 
-void add_name_calls(std::vector<Function>& functions) noexcept {
-  functions.insert(functions.end(), {function("getaddrinfo", our_getaddrinfo),
-                                     function("gethostbyname", our_gethostbyname),
-                                     function("gethostbyname_r", our_gethostbyname_r),
-                                     function("gethostbyname2_r", our_gethostbyname2_r)});
+void add_name_calls(std::vector<ImportedFunction>& functions) noexcept {
+  functions.insert(functions.end(), {imported("getaddrinfo", our_getaddrinfo),
+                                     imported("gethostbyname", our_gethostbyname),
+                                     imported("gethostbyname_r", our_gethostbyname_r),
+                                     imported("gethostbyname2_r", our_gethostbyname2_r)});
 }
 
 }  // namespace coev::python::libraries

@@ -135,10 +135,10 @@ ssize_t our_writev(int fd, const iovec* buffers, int count) {
 
 }  // namespace
 
-void add_output_calls(std::vector<Function>& functions) noexcept {
-  functions.insert(functions.end(), {function("send", our_send), function("sendto", our_sendto),
-                                     function("sendmsg", our_sendmsg), function("write", our_write),
-                                     function("writev", our_writev)});
+void add_output_calls(std::vector<ImportedFunction>& functions) noexcept {
+  functions.insert(functions.end(), {imported("send", our_send), imported("sendto", our_sendto),
+                                     imported("sendmsg", our_sendmsg), imported("write", our_write),
+                                     imported("writev", our_writev)});
 }
 
 }  // namespace coev::python::libraries

@@ -208,13 +208,13 @@ int our_epoll_pwait(int fd, epoll_event* events, int most, int timeout, const si
 
 }  // namespace
 
-void add_poll_calls(std::vector<Function>& functions) noexcept {
+void add_poll_calls(std::vector<ImportedFunction>& functions) noexcept {
   functions.insert(
       functions.end(),
-      {function("poll", our_poll), function("__poll_chk", our_poll_chk),
-       function("ppoll", our_ppoll), function("__ppoll_chk", our_ppoll_chk),
-       function("select", our_select), function("pselect", our_pselect),
-       function("epoll_wait", our_epoll_wait), function("epoll_pwait", our_epoll_pwait)});
+      {imported("poll", our_poll), imported("__poll_chk", our_poll_chk),
+       imported("ppoll", our_ppoll), imported("__ppoll_chk", our_ppoll_chk),
+       imported("select", our_select), imported("pselect", our_pselect),
+       imported("epoll_wait", our_epoll_wait), imported("epoll_pwait", our_epoll_pwait)});
 }
 
 }  // namespace coev::python::libraries

@@ -77,10 +77,10 @@ unsigned our_sleep(unsigned seconds) {
 
 }  // namespace
 
-void add_sleep_calls(std::vector<Function>& functions) noexcept {
-  functions.insert(functions.end(), {function("nanosleep", our_nanosleep),
-                                     function("clock_nanosleep", our_clock_nanosleep),
-                                     function("usleep", our_usleep), function("sleep", our_sleep)});
+void add_sleep_calls(std::vector<ImportedFunction>& functions) noexcept {
+  functions.insert(functions.end(), {imported("nanosleep", our_nanosleep),
+                                     imported("clock_nanosleep", our_clock_nanosleep),
+                                     imported("usleep", our_usleep), imported("sleep", our_sleep)});
 }
 
 }  // namespace coev::python::libraries
