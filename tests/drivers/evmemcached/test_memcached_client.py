@@ -44,14 +44,19 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+def describe(value):
+    """A name of a value that is the same in each process."""
+    return "a thing" if isinstance(value, Thing) else repr(value)
+
+
+@pytest.mark.parametrize("value", VALUES, ids=describe)
 def test_value_comes_back_as_it_was(client, value):
     assert client.set("value", value) is True
     found = client.get("value")
     assert found == value and type(found) is type(value)
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=describe)
 def test_many_values_come_back_as_they_were(client, value):
     keys = [f"many{i}" for i in range(5)]
     assert client.set_multi(dict.fromkeys(keys, value)) == []
