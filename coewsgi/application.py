@@ -3,7 +3,6 @@
 import ast
 import importlib
 import os
-import sys
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -118,10 +117,3 @@ def configure_logging(path: str) -> None:
         logging.config.fileConfig(
             path, {"here": here, "__file__": path}, disable_existing_loggers=False
         )
-
-
-def add_paths(paths: list[str]) -> None:
-    """Put folders at the front of sys.path, once."""
-    for path in reversed(paths):
-        if path not in sys.path:
-            sys.path.insert(0, path)

@@ -222,8 +222,13 @@ def parse_value(name: str, text: str) -> Any:
         raise OptionError(f"{name} = {text!r}: {error}") from None
 
 
+def _is_ignored(name: str) -> bool:
+    return name in IGNORED or name.startswith("threadpool_")
+
+
 def warn_of_ignored(name: str) -> None:
-    warnings.warn(f"coewsgi: option {name} has no effect: {IGNORED[name]}", stacklevel=3)
+    why = IGNORED.get(name, IGNORED["threadpool_options"])
+    warnings.warn(f"coewsgi: option {name} has no effect: {why}", stacklevel=3)
 
 
 def from_strings(values: Mapping[str, str], base: Options | None = None) -> Options:
@@ -234,8 +239,7 @@ def from_strings(values: Mapping[str, str], base: Options | None = None) -> Opti
     changes: dict[str, Any] = {}
     for raw_name, text in values.items():
         name = raw_name.replace("-", "_")
-        if name in IGNORED or name.startswith("threadpool_"):
-            IGNORED.setdefault(name, IGNORED["threadpool_options"])
+        if _is_ignored(name):
             warn_of_ignored(name)
         elif name in _FIELDS:
             changes[name] = parse_value(name, text)
@@ -292,8 +296,7 @@ def from_keywords(values: Mapping[str, Any], base: Options | None = None) -> Opt
     """
     changes = {}
     for name, value in values.items():
-        if name in IGNORED or name.startswith("threadpool_"):
-            IGNORED.setdefault(name, IGNORED["threadpool_options"])
+        if _is_ignored(name):
             warn_of_ignored(name)
         elif name in _FIELDS:
             changes[name] = _as_option(name, value)
